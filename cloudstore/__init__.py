@@ -1,0 +1,152 @@
+"""One small interface over every object store.
+
+Swapping the vendor is a change of configuration, never of code::
+
+    from cloudstore import StoreFactory
+
+    store = StoreFactory.create("file:///var/data")
+    store.create_bucket("bukaopu")
+    store.create_object("bukaopu", "hello", "hello, world !!!")
+    store.get_object("bukaopu", "hello").read()
+
+Importing this imports no vendor's SDK, no asyncio and no TLS; `AsyncStore` is loaded when it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .bucket import Bucket
+from .capabilities import Capabilities, KeyRule, Limits
+from .config import Config, Secret
+from .errors import (
+    AlreadyExistsError,
+    AuthenticationError,
+    BucketAlreadyExistsError,
+    BucketNotEmptyError,
+    BucketNotFoundError,
+    ChecksumMismatchError,
+    CloudStoreError,
+    ConfigError,
+    DeadlineExceededError,
+    ErrorKind,
+    InvalidArgumentError,
+    InvalidBucketNameError,
+    InvalidKeyError,
+    InvalidPartError,
+    MissingDependencyError,
+    NotFoundError,
+    NotModifiedError,
+    ObjectAlreadyExistsError,
+    ObjectArchivedError,
+    ObjectNotFoundError,
+    PartialFailureError,
+    PermissionDeniedError,
+    PreconditionFailedError,
+    QuotaExceededError,
+    RangeNotSatisfiableError,
+    RateLimitedError,
+    ReplicationError,
+    StoreClosedError,
+    TooLargeError,
+    TransportError,
+    UnavailableError,
+    UnexpectedResponseError,
+    UnsupportedError,
+    UploadNotFoundError,
+)
+from .events import Event
+from .factory import StoreFactory
+from .model import CommonPrefix, Part, PresignedRequest, PutResult, UploadInfo, UploadRef
+from .multipart import MultipartUpload
+from .object import Object, ObjectList
+from .policy import RetryPolicy, Timeouts, TransferConfig
+from .store import Store
+from .writer import ObjectWriter
+
+if TYPE_CHECKING:
+    from .aio import AsyncStore
+    from .providers.local import LocalConfig
+    from .providers.memory import MemoryConfig
+
+__all__ = [
+    "AlreadyExistsError",
+    "AsyncStore",
+    "AuthenticationError",
+    "Bucket",
+    "BucketAlreadyExistsError",
+    "BucketNotEmptyError",
+    "BucketNotFoundError",
+    "Capabilities",
+    "ChecksumMismatchError",
+    "CloudStoreError",
+    "CommonPrefix",
+    "Config",
+    "ConfigError",
+    "DeadlineExceededError",
+    "ErrorKind",
+    "Event",
+    "InvalidArgumentError",
+    "InvalidBucketNameError",
+    "InvalidKeyError",
+    "InvalidPartError",
+    "KeyRule",
+    "Limits",
+    "LocalConfig",
+    "MemoryConfig",
+    "MissingDependencyError",
+    "MultipartUpload",
+    "NotFoundError",
+    "NotModifiedError",
+    "Object",
+    "ObjectAlreadyExistsError",
+    "ObjectArchivedError",
+    "ObjectList",
+    "ObjectNotFoundError",
+    "ObjectWriter",
+    "Part",
+    "PartialFailureError",
+    "PermissionDeniedError",
+    "PreconditionFailedError",
+    "PresignedRequest",
+    "PutResult",
+    "QuotaExceededError",
+    "RangeNotSatisfiableError",
+    "RateLimitedError",
+    "ReplicationError",
+    "RetryPolicy",
+    "Secret",
+    "Store",
+    "StoreClosedError",
+    "StoreFactory",
+    "Timeouts",
+    "TooLargeError",
+    "TransferConfig",
+    "TransportError",
+    "UnavailableError",
+    "UnexpectedResponseError",
+    "UnsupportedError",
+    "UploadInfo",
+    "UploadNotFoundError",
+    "UploadRef",
+]
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "AsyncStore": "cloudstore.aio",
+    "LocalConfig": "cloudstore.providers.local",
+    "MemoryConfig": "cloudstore.providers.memory",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'cloudstore' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

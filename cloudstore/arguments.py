@@ -1,0 +1,389 @@
+"""Checks what users pass, before anything is sent. Pure.
+
+Here an option becomes a field of an options record, or an error that says what to do: the drivers
+behind may take everything for granted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from .capabilities import is_internal_metadata
+from .checksums import check_digest
+from .driver import Driver
+from .errors import (
+    InvalidArgumentError,
+    InvalidBucketNameError,
+    InvalidKeyError,
+    TooLargeError,
+    UnsupportedError,
+)
+from .model import ByteRange, CopyOptions, DeleteOptions, GetOptions, PresignOptions, PutOptions
+
+__all__ = [
+    "VendorOptions",
+    "check_bucket",
+    "check_key",
+    "check_metadata",
+    "check_vendor_options",
+    "checked",
+    "copy_options",
+    "delete_options",
+    "get_options",
+    "header_value",
+    "lower_names",
+    "make_range",
+    "presign_options",
+    "put_options",
+    "require",
+    "seconds",
+]
+
+VendorOptions = Mapping[str, Mapping[str, object]]
+"""Options that only one vendor knows, by its scheme: ``{"s3": {"sse": "AES256"}}``."""
+
+_CONTROL = frozenset(map(chr, (*range(0x20), 0x7F)))
+_METADATA_NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+
+
+R = TypeVar("R")
+
+
+def checked(check: Callable[..., R], driver: Driver, options: Mapping[str, Any]) -> R:
+    """The options as `check` (`put_options` and its sisters) makes them a record.
+
+    Raises:
+        InvalidArgumentError: an option has a name that `check` does not know.
+    """
+    known: Mapping[str, object] = check.__kwdefaults__  # type: ignore[attr-defined]
+    for name in options:
+        if name not in known:
+            raise InvalidArgumentError(f"no option {name!r}; there are {', '.join(known)}")
+    return check(driver, **options)
+
+
+def require(driver: Driver, *features: str) -> None:
+    """Raises UnsupportedError unless the driver has all of these capabilities."""
+    for feature in features:
+        if not getattr(driver.capabilities, feature):
+            raise UnsupportedError(f"{driver.scheme} has no {feature}")
+
+
+def check_bucket(driver: Driver, bucket: object) -> None:
+    """Raises InvalidBucketNameError."""
+    if not isinstance(bucket, str):
+        raise InvalidBucketNameError(f"a bucket's name is text, not {type(bucket).__name__}")
+    why = driver.bucket_name_rule.refusal(bucket)
+    if why is not None:
+        raise InvalidBucketNameError(why)
+
+
+def check_key(driver: Driver, key: object) -> None:
+    """Raises InvalidKeyError."""
+    if not isinstance(key, str):
+        raise InvalidKeyError(f"a key is text, not {type(key).__name__}")
+    why = driver.key_rule.refusal(key)
+    if why is not None:
+        raise InvalidKeyError(why)
+
+
+def seconds(name: str, value: float | timedelta) -> float:
+    """A positive time in seconds."""
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise InvalidArgumentError(f"{name} is in seconds or a timedelta, not {value!r}")
+    if not math.isfinite(number) or number <= 0:
+        raise InvalidArgumentError(f"{name} must be more than 0 seconds, not {number}")
+    return float(number)
+
+
+def header_value(name: str, value: object) -> str:
+    """Text that can stand in a header."""
+    if not isinstance(value, str):
+        raise InvalidArgumentError(f"{name} is text, not {type(value).__name__}")
+    if not _CONTROL.isdisjoint(value):
+        raise InvalidArgumentError(f"{name} holds a control character")
+    if not value or not value.isascii():
+        raise InvalidArgumentError(f"{name} must be ASCII text, and not empty")
+    return value
+
+
+def _etag(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value or not _CONTROL.isdisjoint(value):
+        raise InvalidArgumentError(f"{name} is the ETag of an object, not {value!r}")
+    return value
+
+
+def check_metadata(driver: Driver, metadata: Mapping[str, str], *, internal: bool = False) -> None:
+    """Checks names, values and the size of metadata whose names are in lower case.
+
+    Args:
+        internal: whether our own names may be among them.
+
+    Raises:
+        InvalidArgumentError, TooLargeError
+    """
+    allowed = _METADATA_NAME_CHARS.union(driver.limits.metadata_name_chars)
+    total = 0
+    for name, value in metadata.items():
+        if not name or not allowed.issuperset(name):
+            extra = driver.limits.metadata_name_chars
+            raise InvalidArgumentError(
+                f"metadata name {name!r}: {driver.scheme} takes a-z, 0-9"
+                + (f" and {' '.join(extra)}" if extra else "")
+            )
+        if is_internal_metadata(name) and not internal:
+            raise InvalidArgumentError(f"metadata name {name!r}: names like cs… are reserved")
+        if not isinstance(value, str):
+            raise InvalidArgumentError(f"metadata {name!r} is text, not {type(value).__name__}")
+        if not _CONTROL.isdisjoint(value):
+            raise InvalidArgumentError(f"metadata {name!r} holds a control character")
+        try:
+            total += len(name) + len(value.encode())
+        except UnicodeEncodeError:
+            raise InvalidArgumentError(f"metadata {name!r} has a lone surrogate") from None
+    if total > driver.limits.max_metadata_bytes:
+        raise TooLargeError(
+            f"metadata has {total} bytes, {driver.scheme} takes {driver.limits.max_metadata_bytes}"
+        )
+
+
+def lower_names(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The metadata with its names in lower case; two that then coincide are an error."""
+    lowered: dict[str, str] = {}
+    for name, value in metadata.items():
+        if not isinstance(name, str):
+            raise InvalidArgumentError(f"a metadata name is text, not {type(name).__name__}")
+        if name.lower() in lowered:
+            raise InvalidArgumentError(f"metadata name {name!r} stands there twice")
+        lowered[name.lower()] = value
+    return lowered
+
+
+def check_vendor_options(driver: Driver, options: VendorOptions | None) -> VendorOptions:
+    """Options of other vendors pass by; an unknown one of this vendor is an error."""
+    for scheme, named in (options or {}).items():
+        known = driver.vendor_options.get(scheme)
+        if known is None:
+            continue
+        for name in named:
+            if name not in known:
+                has = ", ".join(sorted(known)) or "none"
+                raise InvalidArgumentError(f"{scheme} has no vendor option {name!r}; it has: {has}")
+    return options or {}
+
+
+def put_options(
+    driver: Driver,
+    *,
+    content_type: str | None = None,
+    content_encoding: str | None = None,
+    cache_control: str | None = None,
+    content_disposition: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    storage_class: str | None = None,
+    expires_in: float | timedelta | None = None,
+    if_absent: bool = False,
+    if_match: str | None = None,
+    checksum: Mapping[str, str] | None = None,
+    vendor_options: VendorOptions | None = None,
+) -> PutOptions:
+    """Checks the options of a write.
+
+    Raises:
+        InvalidArgumentError, TooLargeError, UnsupportedError
+    """
+    options = PutOptions()
+    if content_type is not None:
+        options.content_type = header_value("content_type", content_type)
+    if content_encoding is not None:
+        require(driver, "content_encoding")
+        options.content_encoding = header_value("content_encoding", content_encoding)
+    if cache_control is not None:
+        require(driver, "cache_control")
+        options.cache_control = header_value("cache_control", cache_control)
+    if content_disposition is not None:
+        require(driver, "content_disposition")
+        options.content_disposition = header_value("content_disposition", content_disposition)
+    if metadata:
+        require(driver, "metadata")
+        options.metadata = lower_names(metadata)
+        check_metadata(driver, options.metadata)
+    if tags:
+        require(driver, "tags")
+        options.tags = dict(tags)
+    if storage_class is not None:
+        require(driver, "storage_class")
+        options.storage_class = header_value("storage_class", storage_class)
+    if expires_in is not None:
+        require(driver, "expires_in")
+        options.expires_in = seconds("expires_in", expires_in)
+    if if_absent and if_match is not None:
+        raise InvalidArgumentError("if_absent and if_match exclude each other")
+    if if_absent:
+        options.if_absent = True
+    if if_match is not None:
+        options.if_match = _etag("if_match", if_match)
+    if checksum:
+        options.checksums = {name: check_digest(name, value) for name, value in checksum.items()}
+        require(driver, *(f"checksum_{name}" for name in checksum))
+    if vendor_options:
+        options.vendor_options = check_vendor_options(driver, vendor_options)
+    return options
+
+
+def make_range(start: int | None, end: int | None) -> ByteRange:
+    """``[start, end)`` as a user gives it.
+
+    Raises:
+        InvalidArgumentError: `end` does not lie after `start`, or they are no whole numbers.
+    """
+    for name, value in (("start", start), ("end", end)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise InvalidArgumentError(f"{name} is a whole number, not {value!r}")
+    first = start or 0
+    if end is not None:
+        if first < 0:
+            raise InvalidArgumentError("a negative start is a suffix, which has no end")
+        if end <= first:
+            raise InvalidArgumentError(f"the range [{first}, {end}) is empty")
+    return ByteRange(first, end)
+
+
+def get_options(
+    driver: Driver,
+    *,
+    start: int | None = None,
+    end: int | None = None,
+    if_match: str | None = None,
+    if_none_match: str | None = None,
+    if_modified_since: datetime | None = None,
+    version: str | None = None,
+    vendor_options: VendorOptions | None = None,
+) -> GetOptions:
+    """Checks the options of a read.
+
+    Raises:
+        InvalidArgumentError, UnsupportedError
+    """
+    options = GetOptions(make_range(start, end))
+    if not options.range.is_whole:
+        require(driver, "ranges")
+    if if_match is not None:
+        options.if_match = _etag("if_match", if_match)
+    if if_none_match is not None:
+        options.if_none_match = _etag("if_none_match", if_none_match)
+    if if_modified_since is not None:
+        if not isinstance(if_modified_since, datetime) or if_modified_since.tzinfo is None:
+            raise InvalidArgumentError("if_modified_since is a datetime with a time zone")
+        options.if_modified_since = if_modified_since
+    if not (if_match is None and if_none_match is None and if_modified_since is None):
+        require(driver, "conditional_reads")
+    if version is not None:
+        require(driver, "versions")
+        options.version = version
+    if vendor_options:
+        options.vendor_options = check_vendor_options(driver, vendor_options)
+    return options
+
+
+def delete_options(
+    driver: Driver,
+    *,
+    if_match: str | None = None,
+    version: str | None = None,
+    vendor_options: VendorOptions | None = None,
+) -> DeleteOptions:
+    """Checks the options of a delete.
+
+    Raises:
+        InvalidArgumentError, UnsupportedError
+    """
+    options = DeleteOptions()
+    if if_match is not None:
+        require(driver, "delete_if_match")
+        options.if_match = _etag("if_match", if_match)
+    if version is not None:
+        require(driver, "versions")
+        options.version = version
+    if vendor_options:
+        options.vendor_options = check_vendor_options(driver, vendor_options)
+    return options
+
+
+def copy_options(
+    driver: Driver,
+    *,
+    if_absent: bool = False,
+    if_match: str | None = None,
+    source_if_match: str | None = None,
+    vendor_options: VendorOptions | None = None,
+) -> CopyOptions:
+    """Checks the conditions of a copy.
+
+    Raises:
+        InvalidArgumentError, UnsupportedError
+    """
+    require(driver, "copy")
+    options = CopyOptions()
+    if if_absent and if_match is not None:
+        raise InvalidArgumentError("if_absent and if_match exclude each other")
+    if if_absent:
+        require(driver, "copy_if_absent")
+        options.if_absent = True
+    if if_match is not None:
+        require(driver, "copy_if_match")
+        options.if_match = _etag("if_match", if_match)
+    if source_if_match is not None:
+        require(driver, "copy_source_if_match")
+        options.source_if_match = _etag("source_if_match", source_if_match)
+    if vendor_options:
+        options.vendor_options = check_vendor_options(driver, vendor_options)
+    return options
+
+
+def presign_options(
+    driver: Driver,
+    *,
+    method: str = "GET",
+    expires_in: float | timedelta = 3600,
+    content_type: str | None = None,
+    content_disposition: str | None = None,
+    max_size: int | None = None,
+    vendor_options: VendorOptions | None = None,
+) -> PresignOptions:
+    """Checks what shall be presigned.
+
+    Raises:
+        InvalidArgumentError, UnsupportedError
+    """
+    feature = {"GET": "presign_get", "PUT": "presign_put", "DELETE": "presign_delete"}.get(
+        method, "presign_post" if method == "POST" else None
+    )
+    if feature is None:
+        raise InvalidArgumentError(f"method is GET, PUT or DELETE, not {method!r}")
+    require(driver, feature)
+    options = PresignOptions(method, seconds("expires_in", expires_in))
+    if options.expires_in > driver.limits.max_presign_seconds:
+        raise InvalidArgumentError(
+            f"{driver.scheme} presigns for at most {driver.limits.max_presign_seconds} seconds"
+        )
+    if content_type is not None:
+        if method not in ("PUT", "POST"):
+            raise InvalidArgumentError("content_type is for uploads")
+        options.content_type = header_value("content_type", content_type)
+    if content_disposition is not None:
+        if method != "GET":
+            raise InvalidArgumentError("content_disposition is for downloads")
+        options.content_disposition = header_value("content_disposition", content_disposition)
+    if max_size is not None:
+        if isinstance(max_size, bool) or not isinstance(max_size, int) or max_size < 1:
+            raise InvalidArgumentError(f"max_size is a number of bytes, not {max_size!r}")
+        options.max_size = max_size
+    if vendor_options:
+        options.vendor_options = check_vendor_options(driver, vendor_options)
+    return options

@@ -1,0 +1,703 @@
+"""`Bucket` and `AsyncBucket`: handles with the store's verbs, without their first argument.
+
+A handle with a prefix is a store of its own inside a bucket: its keys are given and returned without
+the prefix. No logic lives here; every verb calls the store's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+
+from .model import BucketInfo, CommonPrefix, PresignedRequest, PutResult, UploadInfo, UploadRef
+from .object import AsyncObject, AsyncObjectOpening, Object, ObjectList
+from .options import CopyOptions, ReadOptions, WriteOptions
+from .uploads import Progress
+
+if TYPE_CHECKING:
+    from .aio import AsyncStore
+    from .multipart import AsyncMultipartUpload, MultipartUpload
+    from .sources import AsyncData, Data
+    from .store import Store
+    from .writer import AsyncObjectWriter, ObjectWriter
+
+__all__ = ["AsyncBucket", "Bucket"]
+
+O = TypeVar("O", Object, AsyncObject)  # noqa: E741 - as in the names of the classes
+Seconds = float | timedelta | None
+
+
+class _BucketBase:
+    """The name, the prefix, and what they do to keys."""
+
+    def __init__(self, store: Any, info: BucketInfo, prefix: str = "") -> None:
+        self._store = store
+        self._info = info
+        self.prefix = prefix
+
+    @classmethod
+    def of_name(cls, store: Any, name: str, prefix: str) -> Self:
+        """A handle for a bucket of which only the name is known."""
+        return cls(store, BucketInfo(name), prefix)
+
+    @property
+    def name(self) -> str:
+        """The bucket's name."""
+        return self._info.name
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was created, where the vendor said."""
+        return self._info.created_at
+
+    @property
+    def region(self) -> str | None:
+        """Where it is, where the vendor said."""
+        return self._info.region
+
+    def __repr__(self) -> str:
+        if self.prefix:
+            return f"<Bucket: {self.name} prefix {self.prefix!r}>"
+        if self.created_at is None:
+            return f"<Bucket: {self.name}>"
+        created = self.created_at.strftime("%Y-%m-%dT%H:%M:%S")
+        return f"<Bucket: {self.name} created at {created}.{self.created_at.microsecond // 1000:03d}Z>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _BucketBase) and (other._store, other.name, other.prefix) == (
+            self._store,
+            self.name,
+            self.prefix,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self._store, self.name, self.prefix))
+
+    def _full(self, key: str) -> str:
+        """The key in the bucket. What is no text goes through, to be refused by the store."""
+        return self.prefix + key if isinstance(key, str) else key
+
+    def _own(self, found: O) -> O:
+        """The object under the key that it has here."""
+        found.key = found.key.removeprefix(self.prefix)
+        return found
+
+    def _own_entry(self, entry: Any) -> Any:
+        if isinstance(entry, CommonPrefix):
+            return CommonPrefix(
+                entry.prefix.removeprefix(self.prefix), entry.parent.removeprefix(self.prefix)
+            )
+        return self._own(entry)
+
+    def _own_list(self, found: ObjectList) -> ObjectList:
+        return ObjectList([self._own_entry(entry) for entry in found], found.marker)
+
+    def _target(self, to_key: str, to_bucket: str | None) -> tuple[str, str]:
+        """Where a copy goes: within this handle, or to a key of another bucket."""
+        return (self.name, self._full(to_key)) if to_bucket is None else (to_bucket, to_key)
+
+
+class Bucket(_BucketBase):
+    """A bucket of a `Store`: the store's verbs without their first argument.
+
+    Two of them are equal when they are the same place of the same store.
+
+    Attributes:
+        prefix: every key of the handle is under it, and is given and returned without it.
+    """
+
+    _store: Store
+
+    def create(self, *, timeout: Seconds = None) -> Bucket:
+        """See `Store.create_bucket`."""
+        return self._store.create_bucket(self.name, timeout=timeout)
+
+    def delete(self, *, force: bool = False, timeout: Seconds = None) -> None:
+        """See `Store.delete_bucket`. Deletes the bucket, whatever the prefix."""
+        self._store.delete_bucket(self.name, force=force, timeout=timeout)
+
+    def exists(self, *, timeout: Seconds = None) -> bool:
+        """See `Store.bucket_exists`."""
+        return self._store.bucket_exists(self.name, timeout=timeout)
+
+    def bucket(self, prefix: str) -> Bucket:
+        """A handle further down: its prefix is put behind this one's."""
+        return self._store.bucket(self.name, self.prefix + prefix)
+
+    def create_object(
+        self,
+        key: str,
+        data: Data,
+        *,
+        progress: Progress | None = None,
+        timeout: Seconds = None,
+        **options: Unpack[WriteOptions],
+    ) -> Object:
+        """See `Store.create_object`."""
+        return self._own(
+            self._store.create_object(
+                self.name, self._full(key), data, progress=progress, timeout=timeout, **options
+            )
+        )
+
+    def create_object_from_file(
+        self,
+        key: str,
+        path: str | PathLike[str],
+        *,
+        progress: Progress | None = None,
+        timeout: Seconds = None,
+        **options: Unpack[WriteOptions],
+    ) -> Object:
+        """See `Store.create_object_from_file`."""
+        return self._own(
+            self._store.create_object_from_file(
+                self.name, self._full(key), path, progress=progress, timeout=timeout, **options
+            )
+        )
+
+    def open_writer(
+        self,
+        key: str,
+        *,
+        progress: Progress | None = None,
+        timeout: Seconds = None,
+        **options: Unpack[WriteOptions],
+    ) -> ObjectWriter:
+        """See `Store.open_writer`."""
+        return self._store.open_writer(
+            self.name, self._full(key), progress=progress, timeout=timeout, **options
+        )
+
+    def get_object(
+        self, key: str, *, timeout: Seconds = None, **options: Unpack[ReadOptions]
+    ) -> Object:
+        """See `Store.get_object`."""
+        return self._own(self._store.get_object(self.name, self._full(key), timeout=timeout, **options))
+
+    def get_object_to_file(
+        self,
+        key: str,
+        path: str | PathLike[str],
+        *,
+        progress: Progress | None = None,
+        timeout: Seconds = None,
+        **options: Unpack[ReadOptions],
+    ) -> Object:
+        """See `Store.get_object_to_file`."""
+        return self._own(
+            self._store.get_object_to_file(
+                self.name, self._full(key), path, progress=progress, timeout=timeout, **options
+            )
+        )
+
+    def head_object(
+        self, key: str, *, timeout: Seconds = None, **options: Unpack[ReadOptions]
+    ) -> Object:
+        """See `Store.head_object`."""
+        return self._own(
+            self._store.head_object(self.name, self._full(key), timeout=timeout, **options)
+        )
+
+    def object_exists(self, key: str, *, timeout: Seconds = None) -> bool:
+        """See `Store.object_exists`."""
+        return self._store.object_exists(self.name, self._full(key), timeout=timeout)
+
+    def delete_object(
+        self,
+        key: str,
+        *,
+        missing_ok: bool = True,
+        if_match: str | None = None,
+        version: str | None = None,
+        timeout: Seconds = None,
+    ) -> None:
+        """See `Store.delete_object`."""
+        self._store.delete_object(
+            self.name,
+            self._full(key),
+            missing_ok=missing_ok,
+            if_match=if_match,
+            version=version,
+            timeout=timeout,
+        )
+
+    def delete_objects(self, keys: Iterable[str], *, timeout: Seconds = None) -> list[str]:
+        """See `Store.delete_objects`."""
+        wanted = keys if isinstance(keys, str) else [self._full(key) for key in keys]
+        gone = self._store.delete_objects(self.name, wanted, timeout=timeout)
+        return [key.removeprefix(self.prefix) for key in gone]
+
+    def copy_object(
+        self,
+        key: str,
+        to_key: str,
+        to_bucket: str | None = None,
+        *,
+        timeout: Seconds = None,
+        **options: Unpack[CopyOptions],
+    ) -> PutResult:
+        """See `Store.copy_object`; without `to_bucket` within this handle."""
+        return self._store.copy_object(
+            self.name, self._full(key), *self._target(to_key, to_bucket), timeout=timeout, **options
+        )
+
+    def move_object(
+        self,
+        key: str,
+        to_key: str,
+        to_bucket: str | None = None,
+        *,
+        timeout: Seconds = None,
+        **options: Unpack[CopyOptions],
+    ) -> PutResult:
+        """See `Store.move_object`; without `to_bucket` within this handle."""
+        return self._store.move_object(
+            self.name, self._full(key), *self._target(to_key, to_bucket), timeout=timeout, **options
+        )
+
+    def get_all_objects(
+        self,
+        prefix: str = "",
+        marker: str | None = None,
+        delimiter: str = "",
+        max_keys: int | None = None,
+        *,
+        start_after: str = "",
+        timeout: Seconds = None,
+    ) -> ObjectList:
+        """See `Store.get_all_objects`."""
+        return self._own_list(
+            self._store.get_all_objects(
+                self.name,
+                self._full(prefix),
+                marker,
+                delimiter,
+                max_keys,
+                start_after=self._full(start_after) if start_after else "",
+                timeout=timeout,
+            )
+        )
+
+    def iter_objects(
+        self,
+        prefix: str = "",
+        delimiter: str = "",
+        *,
+        start_after: str = "",
+        timeout: Seconds = None,
+    ) -> Iterator[Object | CommonPrefix]:
+        """See `Store.iter_objects`."""
+        for entry in self._store.iter_objects(
+            self.name,
+            self._full(prefix),
+            delimiter,
+            start_after=self._full(start_after) if start_after else "",
+            timeout=timeout,
+        ):
+            yield self._own_entry(entry)
+
+    def create_multipart_upload(
+        self, key: str, *, timeout: Seconds = None, **options: Unpack[WriteOptions]
+    ) -> MultipartUpload:
+        """See `Store.create_multipart_upload`. Its `key` is the whole key."""
+        return self._store.create_multipart_upload(
+            self.name, self._full(key), timeout=timeout, **options
+        )
+
+    def list_multipart_uploads(self, prefix: str = "", *, timeout: Seconds = None) -> list[UploadInfo]:
+        """See `Store.list_multipart_uploads`. Their keys are whole keys."""
+        return self._store.list_multipart_uploads(self.name, self._full(prefix), timeout=timeout)
+
+    def abort_stale_uploads(
+        self, older_than: timedelta, prefix: str = "", *, timeout: Seconds = None
+    ) -> list[UploadRef]:
+        """See `Store.abort_stale_uploads`."""
+        return self._store.abort_stale_uploads(
+            self.name, older_than, self._full(prefix), timeout=timeout
+        )
+
+    def get_metadata(self, key: str, *, timeout: Seconds = None) -> dict[str, str]:
+        """See `Store.get_metadata`."""
+        return self._store.get_metadata(self.name, self._full(key), timeout=timeout)
+
+    def set_metadata(
+        self,
+        key: str,
+        metadata: Mapping[str, str | None],
+        *,
+        replace: bool = False,
+        if_match: str | None = None,
+        timeout: Seconds = None,
+    ) -> dict[str, str]:
+        """See `Store.set_metadata`."""
+        return self._store.set_metadata(
+            self.name,
+            self._full(key),
+            metadata,
+            replace=replace,
+            if_match=if_match,
+            timeout=timeout,
+        )
+
+    def presign(
+        self,
+        key: str,
+        method: str = "GET",
+        *,
+        expires_in: float | timedelta = 3600,
+        content_type: str | None = None,
+        content_disposition: str | None = None,
+        timeout: Seconds = None,
+    ) -> PresignedRequest:
+        """See `Store.presign`."""
+        return self._store.presign(
+            self.name,
+            self._full(key),
+            method,
+            expires_in=expires_in,
+            content_type=content_type,
+            content_disposition=content_disposition,
+            timeout=timeout,
+        )
+
+    def presign_post(
+        self,
+        key: str,
+        *,
+        expires_in: float | timedelta = 3600,
+        content_type: str | None = None,
+        max_size: int | None = None,
+        timeout: Seconds = None,
+    ) -> PresignedRequest:
+        """See `Store.presign_post`."""
+        return self._store.presign_post(
+            self.name,
+            self._full(key),
+            expires_in=expires_in,
+            content_type=content_type,
+            max_size=max_size,
+            timeout=timeout,
+        )
+
+    def get_acl(self, key: str | None = None, *, timeout: Seconds = None) -> str:
+        """See `Store.get_acl`; without a key, of the bucket."""
+        return self._store.get_acl(self.name, None if key is None else self._full(key), timeout=timeout)
+
+    def set_acl(self, key: str | None = None, *, acl: str, timeout: Seconds = None) -> None:
+        """See `Store.set_acl`; without a key, of the bucket."""
+        self._store.set_acl(
+            self.name, None if key is None else self._full(key), acl=acl, timeout=timeout
+        )
+
+    def set_website(
+        self, index: str | None, error: str | None = None, *, timeout: Seconds = None
+    ) -> None:
+        """See `Store.set_website`."""
+        self._store.set_website(self.name, index, error, timeout=timeout)
+
+
+class AsyncBucket(_BucketBase):
+    """`Bucket` for `AsyncStore`: the same verbs, awaited."""
+
+    _store: AsyncStore
+
+    async def create(self, *, timeout: Seconds = None) -> AsyncBucket:
+        """See `Store.create_bucket`."""
+        return await self._store.create_bucket(self.name, timeout=timeout)
+
+    async def delete(self, *, force: bool = False, timeout: Seconds = None) -> None:
+        """See `Store.delete_bucket`. Deletes the bucket, whatever the prefix."""
+        await self._store.delete_bucket(self.name, force=force, timeout=timeout)
+
+    async def exists(self, *, timeout: Seconds = None) -> bool:
+        """See `Store.bucket_exists`."""
+        return await self._store.bucket_exists(self.name, timeout=timeout)
+
+    def bucket(self, prefix: str) -> AsyncBucket:
+        """A handle further down: its prefix is put behind this one's."""
+        return self._store.bucket(self.name, self.prefix + prefix)
+
+    async def create_object(
+        self,
+        key: str,
+        data: AsyncData,
+        *,
+        progress: Progress | None = None,
+        timeout: Seconds = None,
+        **options: Unpack[WriteOptions],
+    ) -> AsyncObject:
+        """See `Store.create_object`."""
+        return self._own(
+            await self._store.create_object(
+                self.name, self._full(key), data, progress=progress, timeout=timeout, **options
+            )
+        )
+
+    async def create_object_from_file(
+        self,
+        key: str,
+        path: str | PathLike[str],
+        *,
+        progress: Progress | None = None,
+        timeout: Seconds = None,
+        **options: Unpack[WriteOptions],
+    ) -> AsyncObject:
+        """See `Store.create_object_from_file`."""
+        return self._own(
+            await self._store.create_object_from_file(
+                self.name, self._full(key), path, progress=progress, timeout=timeout, **options
+            )
+        )
+
+    def open_writer(
+        self,
+        key: str,
+        *,
+        progress: Progress | None = None,
+        timeout: Seconds = None,
+        **options: Unpack[WriteOptions],
+    ) -> AsyncObjectWriter:
+        """See `Store.open_writer`."""
+        return self._store.open_writer(
+            self.name, self._full(key), progress=progress, timeout=timeout, **options
+        )
+
+    def get_object(
+        self, key: str, *, timeout: Seconds = None, **options: Unpack[ReadOptions]
+    ) -> AsyncObjectOpening:
+        """See `Store.get_object`. Await it, or use it in ``async with``."""
+
+        async def opening() -> AsyncObject:
+            return self._own(
+                await self._store.get_object(self.name, self._full(key), timeout=timeout, **options)
+            )
+
+        return AsyncObjectOpening(opening)
+
+    async def get_object_to_file(
+        self,
+        key: str,
+        path: str | PathLike[str],
+        *,
+        progress: Progress | None = None,
+        timeout: Seconds = None,
+        **options: Unpack[ReadOptions],
+    ) -> AsyncObject:
+        """See `Store.get_object_to_file`."""
+        return self._own(
+            await self._store.get_object_to_file(
+                self.name, self._full(key), path, progress=progress, timeout=timeout, **options
+            )
+        )
+
+    async def head_object(
+        self, key: str, *, timeout: Seconds = None, **options: Unpack[ReadOptions]
+    ) -> AsyncObject:
+        """See `Store.head_object`."""
+        return self._own(
+            await self._store.head_object(self.name, self._full(key), timeout=timeout, **options)
+        )
+
+    async def object_exists(self, key: str, *, timeout: Seconds = None) -> bool:
+        """See `Store.object_exists`."""
+        return await self._store.object_exists(self.name, self._full(key), timeout=timeout)
+
+    async def delete_object(
+        self,
+        key: str,
+        *,
+        missing_ok: bool = True,
+        if_match: str | None = None,
+        version: str | None = None,
+        timeout: Seconds = None,
+    ) -> None:
+        """See `Store.delete_object`."""
+        await self._store.delete_object(
+            self.name,
+            self._full(key),
+            missing_ok=missing_ok,
+            if_match=if_match,
+            version=version,
+            timeout=timeout,
+        )
+
+    async def delete_objects(self, keys: Iterable[str], *, timeout: Seconds = None) -> list[str]:
+        """See `Store.delete_objects`."""
+        wanted = keys if isinstance(keys, str) else [self._full(key) for key in keys]
+        gone = await self._store.delete_objects(self.name, wanted, timeout=timeout)
+        return [key.removeprefix(self.prefix) for key in gone]
+
+    async def copy_object(
+        self,
+        key: str,
+        to_key: str,
+        to_bucket: str | None = None,
+        *,
+        timeout: Seconds = None,
+        **options: Unpack[CopyOptions],
+    ) -> PutResult:
+        """See `Store.copy_object`; without `to_bucket` within this handle."""
+        return await self._store.copy_object(
+            self.name, self._full(key), *self._target(to_key, to_bucket), timeout=timeout, **options
+        )
+
+    async def move_object(
+        self,
+        key: str,
+        to_key: str,
+        to_bucket: str | None = None,
+        *,
+        timeout: Seconds = None,
+        **options: Unpack[CopyOptions],
+    ) -> PutResult:
+        """See `Store.move_object`; without `to_bucket` within this handle."""
+        return await self._store.move_object(
+            self.name, self._full(key), *self._target(to_key, to_bucket), timeout=timeout, **options
+        )
+
+    async def get_all_objects(
+        self,
+        prefix: str = "",
+        marker: str | None = None,
+        delimiter: str = "",
+        max_keys: int | None = None,
+        *,
+        start_after: str = "",
+        timeout: Seconds = None,
+    ) -> ObjectList:
+        """See `Store.get_all_objects`."""
+        return self._own_list(
+            await self._store.get_all_objects(
+                self.name,
+                self._full(prefix),
+                marker,
+                delimiter,
+                max_keys,
+                start_after=self._full(start_after) if start_after else "",
+                timeout=timeout,
+            )
+        )
+
+    async def iter_objects(
+        self,
+        prefix: str = "",
+        delimiter: str = "",
+        *,
+        start_after: str = "",
+        timeout: Seconds = None,
+    ) -> AsyncIterator[AsyncObject | CommonPrefix]:
+        """See `Store.iter_objects`."""
+        async for entry in self._store.iter_objects(
+            self.name,
+            self._full(prefix),
+            delimiter,
+            start_after=self._full(start_after) if start_after else "",
+            timeout=timeout,
+        ):
+            yield self._own_entry(entry)
+
+    async def create_multipart_upload(
+        self, key: str, *, timeout: Seconds = None, **options: Unpack[WriteOptions]
+    ) -> AsyncMultipartUpload:
+        """See `Store.create_multipart_upload`. Its `key` is the whole key."""
+        return await self._store.create_multipart_upload(
+            self.name, self._full(key), timeout=timeout, **options
+        )
+
+    async def list_multipart_uploads(
+        self, prefix: str = "", *, timeout: Seconds = None
+    ) -> list[UploadInfo]:
+        """See `Store.list_multipart_uploads`. Their keys are whole keys."""
+        return await self._store.list_multipart_uploads(self.name, self._full(prefix), timeout=timeout)
+
+    async def abort_stale_uploads(
+        self, older_than: timedelta, prefix: str = "", *, timeout: Seconds = None
+    ) -> list[UploadRef]:
+        """See `Store.abort_stale_uploads`."""
+        return await self._store.abort_stale_uploads(
+            self.name, older_than, self._full(prefix), timeout=timeout
+        )
+
+    async def get_metadata(self, key: str, *, timeout: Seconds = None) -> dict[str, str]:
+        """See `Store.get_metadata`."""
+        return await self._store.get_metadata(self.name, self._full(key), timeout=timeout)
+
+    async def set_metadata(
+        self,
+        key: str,
+        metadata: Mapping[str, str | None],
+        *,
+        replace: bool = False,
+        if_match: str | None = None,
+        timeout: Seconds = None,
+    ) -> dict[str, str]:
+        """See `Store.set_metadata`."""
+        return await self._store.set_metadata(
+            self.name,
+            self._full(key),
+            metadata,
+            replace=replace,
+            if_match=if_match,
+            timeout=timeout,
+        )
+
+    async def presign(
+        self,
+        key: str,
+        method: str = "GET",
+        *,
+        expires_in: float | timedelta = 3600,
+        content_type: str | None = None,
+        content_disposition: str | None = None,
+        timeout: Seconds = None,
+    ) -> PresignedRequest:
+        """See `Store.presign`."""
+        return await self._store.presign(
+            self.name,
+            self._full(key),
+            method,
+            expires_in=expires_in,
+            content_type=content_type,
+            content_disposition=content_disposition,
+            timeout=timeout,
+        )
+
+    async def presign_post(
+        self,
+        key: str,
+        *,
+        expires_in: float | timedelta = 3600,
+        content_type: str | None = None,
+        max_size: int | None = None,
+        timeout: Seconds = None,
+    ) -> PresignedRequest:
+        """See `Store.presign_post`."""
+        return await self._store.presign_post(
+            self.name,
+            self._full(key),
+            expires_in=expires_in,
+            content_type=content_type,
+            max_size=max_size,
+            timeout=timeout,
+        )
+
+    async def get_acl(self, key: str | None = None, *, timeout: Seconds = None) -> str:
+        """See `Store.get_acl`; without a key, of the bucket."""
+        return await self._store.get_acl(
+            self.name, None if key is None else self._full(key), timeout=timeout
+        )
+
+    async def set_acl(self, key: str | None = None, *, acl: str, timeout: Seconds = None) -> None:
+        """See `Store.set_acl`; without a key, of the bucket."""
+        await self._store.set_acl(
+            self.name, None if key is None else self._full(key), acl=acl, timeout=timeout
+        )
+
+    async def set_website(
+        self, index: str | None, error: str | None = None, *, timeout: Seconds = None
+    ) -> None:
+        """See `Store.set_website`."""
+        await self._store.set_website(self.name, index, error, timeout=timeout)

@@ -1,0 +1,320 @@
+"""Configurations: frozen, typed, strict about unknown names, silent about secrets.
+
+`Config` is the base of one class per vendor. This module also reads profile files
+(``cloudstore.toml``) and says by line and key what is wrong in them. It reads files and the
+environment; it opens no connection and imports no SDK.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+import types
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Self, Union, get_args, get_origin
+from urllib.parse import SplitResult, parse_qsl
+
+from .driver import Driver
+from .errors import ConfigError
+from .policy import RetryPolicy, Timeouts, TransferConfig
+
+__all__ = ["Config", "Profile", "Secret", "load_profile"]
+
+
+class Secret:
+    """A string that shows itself only when asked: never in a repr, a log or an error."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str | Secret) -> None:
+        self._value: str = value._value if isinstance(value, Secret) else value
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(ABC):
+    """What a store needs to know. One subclass a vendor; `create_driver` makes its driver.
+
+    A configuration pickles with its secrets, because workers need them, and never shows one.
+
+    Attributes:
+        timeouts, retry, transfer: see `Timeouts`, `RetryPolicy`, `TransferConfig`.
+        ca_file: a file of certificates to trust instead of the usual ones.
+        verify: False switches the verification of TLS certificates off.
+        proxy: URL of an HTTP proxy; None takes it from the environment, "" uses none.
+        max_connections: how many connections are kept open to one endpoint.
+    """
+
+    scheme: ClassVar[str]
+    """The vendor's name: in a mapping's ``provider``, in ``vendor_options``, in errors."""
+    environment: ClassVar[tuple[str, ...]] = (
+        "access_key",
+        "secret_key",
+        "session_token",
+        "endpoint",
+        "region",
+    )
+    """The fields that the factory fills from ``<SCHEME>_<FIELD>`` where they are not given."""
+
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    transfer: TransferConfig = field(default_factory=TransferConfig)
+    ca_file: str | None = None
+    verify: bool = True
+    proxy: str | None = None
+    max_connections: int = 64
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if "Secret" in str(f.type) and isinstance(value, str):
+                object.__setattr__(self, f.name, Secret(value))
+
+    @abstractmethod
+    def create_driver(self) -> Driver:
+        """Makes the driver.
+
+        Raises:
+            ConfigError: something is missing or wrong.
+            MissingDependencyError: the vendor's extra is not installed.
+        """
+
+    @classmethod
+    def from_mapping(cls, options: Mapping[str, object]) -> Self:
+        """From plain values, as a profile file or a settings module holds them.
+
+        Raises:
+            ConfigError: an unknown name, a missing one, or a value of the wrong type.
+        """
+        values = cls._coerced(options, textual=False)
+        missing = [
+            f.name
+            for f in fields(cls)
+            if f.name not in values and f.default is MISSING and f.default_factory is MISSING
+        ]
+        if missing:
+            raise ConfigError(f"{cls.scheme} needs {', '.join(missing)}", vendor=cls.scheme)
+        return cls(**values)
+
+    @classmethod
+    def options_from_url(cls, url: SplitResult) -> dict[str, object]:
+        """The options that a URL holds; its query holds them by their names.
+
+        Raises:
+            ConfigError: the URL does not fit this vendor.
+        """
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+        return {**cls._coerced(query, textual=True), **cls._url_options(url)}
+
+    @classmethod
+    def _url_options(cls, url: SplitResult) -> dict[str, object]:
+        """What the URL itself says, query aside."""
+        if url.netloc or url.path.strip("/") or url.fragment:
+            raise ConfigError(f"a {cls.scheme}: URL holds options in its query only", vendor=cls.scheme)
+        return {}
+
+    @classmethod
+    def secret_names(cls) -> frozenset[str]:
+        """The names of the options that are secret."""
+        return frozenset(f.name for f in fields(cls) if "Secret" in str(f.type))
+
+    @classmethod
+    def from_environment(cls) -> dict[str, object]:
+        """The options that the environment holds."""
+        found = {}
+        for name in cls.environment:
+            value = os.environ.get(f"{cls.scheme}_{name}".upper())
+            if value:
+                found[name] = value
+        return cls._coerced(found, textual=True)
+
+    @classmethod
+    def _coerced(cls, options: Mapping[str, object], *, textual: bool) -> dict[str, Any]:
+        hints = typing.get_type_hints(cls)
+        known = {f.name: hints[f.name] for f in fields(cls)}
+        values = {}
+        for name, value in options.items():
+            if name not in known:
+                raise _OptionError(name, cls.scheme, f"no option {name!r}{_suggest(name, known)}")
+            try:
+                values[name] = _coerce(known[name], value, textual)
+            except (TypeError, ValueError) as exc:
+                # The value is not shown: it may be a secret in the wrong place.
+                raise _OptionError(name, cls.scheme, f"option {name!r} {exc}") from None
+            except ConfigError as exc:
+                raise _OptionError(name, cls.scheme, f"option {name!r}: {exc.message}") from None
+        return values
+
+
+class _OptionError(ConfigError):
+    """A ConfigError that knows which option it is about, so that a profile can name the line."""
+
+    def __init__(self, name: str = "", vendor: str | None = None, message: str = "") -> None:
+        super().__init__(message or name, vendor=vendor)
+        self.option = name
+
+
+def _suggest(name: str, known: Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(sorted(known))}"
+
+
+def _coerce(kind: Any, value: object, textual: bool) -> object:
+    """The value as the field's type; TypeError or ValueError says what it must be."""
+    if get_origin(kind) in (Union, types.UnionType):
+        if value is None:
+            return None
+        kind = next(arg for arg in get_args(kind) if arg is not type(None))
+    if isinstance(value, kind) and not (kind in (int, float) and isinstance(value, bool)):
+        return value
+    if isinstance(value, str):
+        if kind is Secret:
+            return Secret(value)
+        if textual and kind is bool:
+            if value.lower() not in ("true", "false"):
+                raise ValueError("must be true or false")
+            return value.lower() == "true"
+        if textual and kind in (int, float):
+            try:
+                return kind(value)
+            except ValueError:
+                raise ValueError(f"must be a number ({kind.__name__})") from None
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, os.PathLike) and kind is str:
+        return os.fspath(value)
+    if kind in (Timeouts, RetryPolicy, TransferConfig) and isinstance(value, Mapping):
+        names = {f.name: f for f in fields(kind)}
+        for name in value:
+            if name not in names:
+                raise ValueError(f"has no {name!r}{_suggest(name, names)}")
+        return kind(**value)
+    raise TypeError(f"must be {_words(kind)}, not {type(value).__name__}")
+
+
+def _words(kind: Any) -> str:
+    return {str: "text", bool: "true or false", int: "a whole number", float: "a number"}.get(
+        kind, "a table" if kind in (Timeouts, RetryPolicy, TransferConfig) else "text"
+    )
+
+
+# --- profile files --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One table of a profile file.
+
+    Attributes:
+        path: of the file.
+        options: as written, references to the environment and to files resolved.
+    """
+
+    name: str
+    path: Path
+    options: Mapping[str, object] = field(repr=False)
+
+    def explain(self, error: ConfigError) -> ConfigError:
+        """The same error with the file and the line that it is about."""
+        option = getattr(error, "option", None)
+        where = _where(self.path, self.name, option)
+        return ConfigError(f"{where}: {error.message}", vendor=error.vendor)
+
+
+def profile_paths() -> list[Path]:
+    """Where a profile file is looked for, in order: the first that exists is used."""
+    explicit = os.environ.get("CLOUDSTORE_CONFIG")
+    if explicit:
+        return [Path(explicit)]
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return [Path("cloudstore.toml"), Path(base) / "cloudstore" / "cloudstore.toml"]
+
+
+def load_profile(name: str, path: str | os.PathLike[str] | None = None) -> Profile:
+    """Reads a profile: a table of ``cloudstore.toml`` with a ``provider`` and its options.
+
+    A value may be written ``{ env = "NAME" }`` or ``{ file = "/run/secrets/x" }`` to keep it out of
+    the file.
+
+    Raises:
+        ConfigError: no such file or profile, or a mistake in it, with its line.
+    """
+    paths = [Path(path)] if path is not None else profile_paths()
+    found = next((p for p in paths if p.exists()), None)
+    if found is None:
+        raise ConfigError(f"no profile file; looked for {', '.join(map(str, paths))}")
+    try:
+        tables = tomllib.loads(found.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{found}: {exc}") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{found}: cannot be read: {exc}") from exc
+    table = tables.get(name)
+    if not isinstance(table, dict):
+        names = ", ".join(sorted(k for k, v in tables.items() if isinstance(v, dict))) or "none"
+        raise ConfigError(f"{found}: no profile {name!r}; there are: {names}")
+    if not isinstance(table.get("provider"), str):
+        raise ConfigError(f"{_where(found, name, None)}: the profile {name!r} needs a provider")
+    options = {key: _resolve(found, name, key, value) for key, value in table.items()}
+    return Profile(name, found, options)
+
+
+def _resolve(path: Path, profile: str, key: str, value: object) -> object:
+    """The value, read from the environment or a file where it says so."""
+    if not isinstance(value, dict) or not set(value) <= {"env", "file"} or len(value) != 1:
+        return value
+    [(kind, name)] = value.items()
+    if not isinstance(name, str):
+        raise ConfigError(f"{_where(path, profile, key)}: {key!r}: {kind} must name one")
+    if kind == "env":
+        if name not in os.environ:
+            raise ConfigError(f"{_where(path, profile, key)}: {key!r}: ${name} is not set")
+        return os.environ[name]
+    try:
+        return Path(name).read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{_where(path, profile, key)}: {key!r}: cannot be read: {exc}") from exc
+
+
+def _where(path: Path, profile: str, key: str | None) -> str:
+    """``file:line`` of a key of a profile, or of the profile's header.
+
+    `tomllib` keeps no positions, so the line is searched for in the text that it has accepted.
+    """
+    header = re.compile(r"""\s*\[\s*["']?([^\]"']+?)["']?\s*(\.[^\]]*)?\]""")
+    line_of_profile = None
+    inside = False
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        match = header.match(line)
+        if match:
+            inside = match[1] == profile or match[1].startswith(f"{profile}.")
+            if inside and line_of_profile is None:
+                line_of_profile = number
+            if inside and key is not None and re.search(rf"\.\s*[\"']?{re.escape(key)}\b", line):
+                return f"{path}:{number}"
+        elif (
+            inside and key is not None and re.match(rf"""\s*["']?{re.escape(key)}["']?\s*[=.]""", line)
+        ):
+            return f"{path}:{number}"
+    return f"{path}:{line_of_profile}" if line_of_profile else str(path)

@@ -1,0 +1,736 @@
+"""The verbs of `Store` and `AsyncStore`, written once as flows.
+
+Each verb checks its names and options, refuses what the vendor lacks, runs the driver's flow, and adds
+what no single request can do: looking which of bucket and object is missing, settling, merging
+metadata, walking pages. No I/O: the faces run these flows.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from . import arguments
+from .arguments import check_bucket, check_key, require
+from .bodies import BytesPayload
+from .capabilities import is_internal_metadata
+from .driver import Clock, Driver, Flow, Gather, GetResult, OpContext, SystemClock
+from .errors import (
+    BucketNotFoundError,
+    CloudStoreError,
+    InvalidArgumentError,
+    InvalidPartError,
+    NotFoundError,
+    ObjectNotFoundError,
+    PartialFailureError,
+    PreconditionFailedError,
+    TooLargeError,
+    UploadNotFoundError,
+)
+from .events import Observer
+from .model import (
+    BucketInfo,
+    CompleteOptions,
+    CopyOptions,
+    DeleteOptions,
+    GetOptions,
+    ListOptions,
+    ObjectInfo,
+    Page,
+    Part,
+    PresignedRequest,
+    PresignOptions,
+    PutOptions,
+    PutResult,
+    UploadInfo,
+    UploadRef,
+)
+from .policy import RetryPolicy, Timeouts, TransferConfig
+from .sources import open_source
+from .uploads import Progress, StreamedUpload, settle, upload, with_new_write_id
+
+__all__ = ["Operations", "visible_metadata"]
+
+DELETES_AT_ONCE = 16
+"""How many objects are deleted side by side where the vendor has no batch delete."""
+
+METADATA_ATTEMPTS = 10
+"""How often a merge of metadata starts anew because the object changed meanwhile."""
+
+
+class Operations:
+    """A driver, and the verbs over it.
+
+    Args:
+        asynchronous: whether async iterators may be data.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        *,
+        timeouts: Timeouts,
+        retry: RetryPolicy,
+        transfer: TransferConfig,
+        observer: Observer | None,
+        clock: Clock | None = None,
+        chance: random.Random | None = None,
+        asynchronous: bool = False,
+    ) -> None:
+        self.driver = driver
+        self._timeout = timeouts.total
+        self._retry = retry
+        self._transfer = transfer
+        self._observer = observer
+        self._clock = clock or SystemClock()
+        # Not seeded: a forked child must not repeat the parent's write-ids.
+        self._random = chance or random.SystemRandom()
+        self._asynchronous = asynchronous
+        self._discovered = False
+        self._good_bucket = ""
+
+    def context(
+        self,
+        operation: str,
+        bucket: str | None = None,
+        key: str | None = None,
+        timeout: float | timedelta | None = None,
+    ) -> OpContext:
+        """The context of one operation; `timeout` wins over the configured one."""
+        deadline = None
+        if timeout is not None or self._timeout is not None:
+            total = self._timeout if timeout is None else arguments.seconds("timeout", timeout)
+            deadline = None if total is None else self._clock.monotonic() + total
+        return OpContext(
+            operation,
+            bucket,
+            key,
+            deadline,
+            self._retry,
+            self._observer,
+            self._clock,
+            self._random,
+        )
+
+    # --- checks ---
+
+    def _check_bucket(self, bucket: str) -> None:
+        if bucket != self._good_bucket:
+            check_bucket(self.driver, bucket)
+            self._good_bucket = bucket
+
+    def _check(self, bucket: str, key: str) -> None:
+        if bucket != self._good_bucket:
+            check_bucket(self.driver, bucket)
+            self._good_bucket = bucket
+        check_key(self.driver, key)
+
+    def _ready(self, ctx: OpContext) -> Flow[None]:
+        """Lets the driver ask what its vendor can do, once."""
+        yield from self.driver.discover(ctx)
+        self._discovered = True
+
+    def _which_is_missing(self, ctx: OpContext, bucket: str, error: NotFoundError) -> Flow[None]:
+        """Of an answer that does not tell, finds whether the bucket or the object is missing."""
+        if type(error) is not NotFoundError:
+            raise error
+        try:
+            yield from self.driver.head_bucket(ctx, bucket)
+        except BucketNotFoundError as exc:
+            raise exc from error
+        raise ObjectNotFoundError(
+            "there is no such object",
+            status=error.status,
+            code=error.code,
+            request_id=error.request_id,
+        ) from error
+
+    # --- buckets ---
+
+    def create_bucket(self, ctx: OpContext, bucket: str) -> Flow[BucketInfo]:
+        """See `Store`."""
+        self._check_bucket(bucket)
+        yield from self._ready(ctx)
+        require(self.driver, "create_bucket")
+        return (yield from self.driver.create_bucket(ctx, bucket))
+
+    def delete_bucket(self, ctx: OpContext, bucket: str, *, force: bool) -> Flow[None]:
+        """See `Store`."""
+        self._check_bucket(bucket)
+        yield from self._ready(ctx)
+        require(self.driver, "create_bucket")
+        if force:
+            yield from self._empty(ctx, bucket)
+        yield from self.driver.delete_bucket(ctx, bucket)
+
+    def _empty(self, ctx: OpContext, bucket: str) -> Flow[None]:
+        options = ListOptions(limit=self.driver.limits.page_size)
+        while True:
+            page = yield from self.driver.list_page(ctx, bucket, options)
+            failed = yield from self._delete_keys(ctx, bucket, [o.key for o in page.objects])
+            if failed:
+                raise PartialFailureError(f"{len(failed)} objects could not be deleted", results=failed)
+            if page.token is None:
+                break
+            options = replace(options, token=page.token)
+        if self.driver.capabilities.list_uploads:
+            for found in (yield from self._uploads(ctx, bucket, "")):
+                yield from self._abort_if_there(ctx, found.ref)
+
+    def head_bucket(self, ctx: OpContext, bucket: str) -> Flow[BucketInfo]:
+        """See `Store.get_bucket`."""
+        self._check_bucket(bucket)
+        yield from self._ready(ctx)
+        return (yield from self.driver.head_bucket(ctx, bucket))
+
+    def bucket_exists(self, ctx: OpContext, bucket: str) -> Flow[bool]:
+        """See `Store`."""
+        try:
+            yield from self.head_bucket(ctx, bucket)
+        except BucketNotFoundError:
+            return False
+        return True
+
+    def list_buckets(self, ctx: OpContext) -> Flow[list[BucketInfo]]:
+        """See `Store.get_all_buckets`."""
+        yield from self._ready(ctx)
+        require(self.driver, "list_buckets")
+        return (yield from self.driver.list_buckets(ctx))
+
+    # --- reading ---
+
+    def get_object(
+        self, ctx: OpContext, bucket: str, key: str, options: Mapping[str, Any]
+    ) -> Flow[GetResult]:
+        """See `Store`."""
+        self._check(bucket, key)
+        if not self._discovered:
+            yield from self._ready(ctx)
+        checked = (
+            arguments.checked(arguments.get_options, self.driver, options) if options else GetOptions()
+        )
+        try:
+            return (yield from self.driver.get_object(ctx, bucket, key, checked))
+        except NotFoundError as exc:
+            yield from self._which_is_missing(ctx, bucket, exc)
+            raise
+
+    def head_object(
+        self, ctx: OpContext, bucket: str, key: str, options: Mapping[str, Any]
+    ) -> Flow[ObjectInfo]:
+        """See `Store`."""
+        self._check(bucket, key)
+        if not self._discovered:
+            yield from self._ready(ctx)
+        checked = (
+            arguments.checked(arguments.get_options, self.driver, options) if options else _PLAIN_GET
+        )
+        try:
+            return (yield from self.driver.head_object(ctx, bucket, key, checked))
+        except NotFoundError as exc:
+            yield from self._which_is_missing(ctx, bucket, exc)
+            raise
+
+    def object_exists(self, ctx: OpContext, bucket: str, key: str) -> Flow[bool]:
+        """See `Store`. Does not look whether it is the bucket that is missing."""
+        self._check(bucket, key)
+        if not self._discovered:
+            yield from self._ready(ctx)
+        try:
+            yield from self.driver.head_object(ctx, bucket, key, _PLAIN_GET)
+        except NotFoundError:
+            return False
+        return True
+
+    # --- writing ---
+
+    def create_object(
+        self,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        data: Any,
+        options: Mapping[str, Any],
+        progress: Progress | None,
+    ) -> Flow[tuple[PutResult, PutOptions, int]]:
+        """See `Store`. Returns what was made, with which options, and how large it is."""
+        self._check(bucket, key)
+        if not self._discovered:
+            yield from self._ready(ctx)
+        checked = self._put_options(options)
+        size = -1
+
+        def count(done: int, total: int | None) -> None:
+            nonlocal size
+            size = done
+            if progress is not None:
+                progress(done, total)
+
+        source = yield from open_source(ctx, data, asynchronous=self._asynchronous)
+        try:
+            result = yield from upload(
+                self.driver, ctx, bucket, key, source, checked, self._transfer, count
+            )
+        finally:
+            source.close()
+        return result, checked, size
+
+    def open_upload(
+        self,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        options: Mapping[str, Any],
+        progress: Progress | None,
+    ) -> Flow[StreamedUpload]:
+        """See `Store.open_writer`."""
+        self._check(bucket, key)
+        yield from self._ready(ctx)
+        checked = self._put_options(options)
+        return StreamedUpload(self.driver, ctx, bucket, key, checked, self._transfer, progress, None)
+
+    def _put_options(self, options: Mapping[str, Any]) -> PutOptions:
+        checked = arguments.checked(arguments.put_options, self.driver, options)
+        capabilities = self.driver.capabilities
+        # Refused here where neither way of writing could honour it; else where the way is known.
+        if checked.if_absent and not capabilities.complete_if_absent:
+            require(self.driver, "put_if_absent")
+        if checked.if_match is not None and not capabilities.complete_if_match:
+            require(self.driver, "put_if_match")
+        return checked
+
+    def delete_object(
+        self,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        *,
+        missing_ok: bool,
+        options: Mapping[str, Any],
+    ) -> Flow[None]:
+        """See `Store`."""
+        self._check(bucket, key)
+        if not self._discovered:
+            yield from self._ready(ctx)
+        checked = arguments.checked(arguments.delete_options, self.driver, options)
+        try:
+            if not missing_ok:
+                yield from self.driver.head_object(
+                    ctx, bucket, key, GetOptions(version=checked.version)
+                )
+            yield from self.driver.delete_object(ctx, bucket, key, checked)
+        except NotFoundError as exc:
+            try:
+                yield from self._which_is_missing(ctx, bucket, exc)
+            except ObjectNotFoundError:
+                if not missing_ok:
+                    raise
+
+    def delete_objects(self, ctx: OpContext, bucket: str, keys: Iterable[str]) -> Flow[list[str]]:
+        """See `Store`."""
+        self._check_bucket(bucket)
+        wanted = list(keys)
+        if isinstance(keys, str):
+            raise InvalidArgumentError("keys are a list or another iterable of keys")
+        for key in wanted:
+            check_key(self.driver, key)
+        yield from self._ready(ctx)
+        failed = yield from self._delete_keys(ctx, bucket, wanted)
+        if failed:
+            raise PartialFailureError(
+                f"{len(failed)} of {len(wanted)} objects could not be deleted", results=failed
+            )
+        return wanted
+
+    def _delete_keys(
+        self, ctx: OpContext, bucket: str, keys: Sequence[str]
+    ) -> Flow[dict[str, CloudStoreError]]:
+        failed: dict[str, CloudStoreError] = {}
+        if self.driver.capabilities.delete_objects:
+            batch = self.driver.limits.delete_batch
+            for first in range(0, len(keys), batch):
+                some = keys[first : first + batch]
+                failed.update((yield from self.driver.delete_objects(ctx, bucket, some)))
+            return failed
+        deletes = (self.delete_object(ctx, bucket, key, missing_ok=True, options={}) for key in keys)
+        results = yield Gather(deletes, limit=DELETES_AT_ONCE, fail_fast=False)
+        for key, result in zip(keys, results, strict=True):
+            if isinstance(result, BucketNotFoundError):
+                raise result
+            if isinstance(result, CloudStoreError):
+                failed[key] = result
+            elif isinstance(result, Exception):
+                raise result
+        return failed
+
+    # --- copying ---
+
+    def copy_object(
+        self,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        to_bucket: str,
+        to_key: str,
+        conditions: Mapping[str, Any],
+        changes: Mapping[str, Any],
+    ) -> Flow[PutResult]:
+        """See `Store`."""
+        self._check(bucket, key)
+        self._check(to_bucket, to_key)
+        if not self._discovered:
+            yield from self._ready(ctx)
+        options = arguments.checked(arguments.copy_options, self.driver, conditions)
+        changed = arguments.checked(arguments.put_options, self.driver, changes) if changes else None
+        conditional = options.if_absent or options.if_match is not None
+        write_id = ""
+        try:
+            if changed is not None or (conditional and self.driver.capabilities.settles_writes):
+                info = yield from self.driver.head_object(
+                    ctx, bucket, key, GetOptions(if_match=options.source_if_match)
+                )
+                if self.driver.capabilities.copy_source_if_match:
+                    options.source_if_match = info.etag
+                merged = _merged(info, changed, changes)
+                write_id, options.replace = with_new_write_id(self.driver, ctx, merged)
+            return (yield from self.driver.copy_object(ctx, bucket, key, to_bucket, to_key, options))
+        except NotFoundError as exc:
+            yield from self._which_is_missing(ctx, bucket, exc)
+            raise
+        except CloudStoreError as exc:
+            if not write_id:
+                raise
+            return (yield from settle(self.driver, ctx, to_bucket, to_key, write_id, exc))
+
+    def move_object(
+        self,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        to_bucket: str,
+        to_key: str,
+        conditions: Mapping[str, Any],
+        changes: Mapping[str, Any],
+    ) -> Flow[PutResult]:
+        """See `Store`: the source goes only once the copy is there, and only if it is the same."""
+        if (bucket, key) == (to_bucket, to_key):
+            raise InvalidArgumentError("an object cannot be moved onto itself")
+        self._check(bucket, key)
+        yield from self._ready(ctx)
+        capabilities = self.driver.capabilities
+        pinned = dict(conditions)
+        etag = pinned.get("source_if_match")
+        if etag is None and (capabilities.copy_source_if_match or capabilities.delete_if_match):
+            etag = (yield from self.head_object(ctx, bucket, key, {})).etag
+            if capabilities.copy_source_if_match:
+                pinned["source_if_match"] = etag
+        result = yield from self.copy_object(ctx, bucket, key, to_bucket, to_key, pinned, changes)
+        guard = etag if capabilities.delete_if_match else None
+        yield from self.driver.delete_object(ctx, bucket, key, DeleteOptions(if_match=guard))
+        return result
+
+    # --- metadata ---
+
+    def set_metadata(
+        self,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        metadata: Mapping[str, str | None],
+        *,
+        replace_all: bool,
+        if_match: str | None,
+    ) -> Flow[dict[str, str]]:
+        """See `Store`."""
+        self._check(bucket, key)
+        yield from self._ready(ctx)
+        driver = self.driver
+        require(driver, "metadata")
+        changes = arguments.lower_names({n: v for n, v in metadata.items() if v is not None})
+        arguments.check_metadata(driver, changes)
+        removed = {name.lower() for name, value in metadata.items() if value is None}
+        if not driver.capabilities.update_metadata:
+            require(driver, "copy")
+        if if_match is not None:
+            arguments.put_options(driver, if_match=if_match)  # checks its form
+            feature = "update_metadata" if driver.capabilities.update_metadata else "copy"
+            require(driver, f"{feature}_if_match")
+        attempts = 0
+        while True:
+            attempts += 1
+            info = yield from self.head_object(ctx, bucket, key, {})
+            if if_match is not None and info.etag != if_match:
+                raise PreconditionFailedError("the object has another ETag")
+            kept = {
+                name: value
+                for name, value in info.metadata.items()
+                if is_internal_metadata(name) or not (replace_all or name in removed)
+            }
+            merged = {**kept, **changes}
+            arguments.check_metadata(driver, merged, internal=True)
+            try:
+                yield from self._replace_metadata(ctx, bucket, key, info, merged)
+            except PreconditionFailedError:
+                # Somebody else changed the object between our reading and our writing.
+                if if_match is not None or attempts == METADATA_ATTEMPTS:
+                    raise
+                continue
+            return visible_metadata(merged)
+
+    def _replace_metadata(
+        self,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        info: ObjectInfo,
+        metadata: dict[str, str],
+    ) -> Flow[PutResult]:
+        driver, capabilities = self.driver, self.driver.capabilities
+        if capabilities.update_metadata:
+            guard = info.etag if capabilities.update_metadata_if_match else None
+            return (yield from driver.update_metadata(ctx, bucket, key, metadata, guard))
+        options = CopyOptions(replace=replace(_rewrite_options(info), metadata=metadata))
+        if capabilities.copy_if_match:
+            options.if_match = info.etag
+        if capabilities.copy_source_if_match:
+            options.source_if_match = info.etag
+        return (yield from driver.copy_object(ctx, bucket, key, bucket, key, options))
+
+    # --- listing ---
+
+    def list_page(self, ctx: OpContext, bucket: str, options: ListOptions) -> Flow[Page]:
+        """One page, without the placeholder of a folder that is listed itself."""
+        self._check_bucket(bucket)
+        if not self._discovered:
+            yield from self._ready(ctx)
+        self._check_listing(options)
+        page = yield from self.driver.list_page(ctx, bucket, options)
+        if options.delimiter and options.prefix.endswith(options.delimiter):
+            page.objects = [o for o in page.objects if o.key != options.prefix]
+        return page
+
+    def _check_listing(self, options: ListOptions) -> None:
+        capabilities = self.driver.capabilities
+        for name in ("prefix", "delimiter", "start_after"):
+            value = getattr(options, name)
+            if not isinstance(value, str):
+                raise InvalidArgumentError(f"{name} is text, not {type(value).__name__}")
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise InvalidArgumentError(f"{name} has a lone surrogate") from None
+        if options.delimiter not in ("", "/") and not capabilities.any_delimiter:
+            require(self.driver, "any_delimiter")
+        if options.start_after:
+            require(self.driver, "start_after")
+        if isinstance(options.limit, bool) or not isinstance(options.limit, int):
+            raise InvalidArgumentError(f"max_keys is a whole number, not {options.limit!r}")
+        if options.limit < 1:
+            raise InvalidArgumentError("max_keys must be at least 1")
+        if options.limit > self.driver.limits.page_size:
+            options.limit = self.driver.limits.page_size
+
+    # --- multipart ---
+
+    def create_multipart(
+        self, ctx: OpContext, bucket: str, key: str, options: Mapping[str, Any]
+    ) -> Flow[UploadRef]:
+        """See `Store.create_multipart_upload`."""
+        self._check(bucket, key)
+        yield from self._ready(ctx)
+        require(self.driver, "multipart")
+        checked = arguments.checked(arguments.put_options, self.driver, options)
+        return (yield from self.driver.create_multipart(ctx, bucket, key, checked))
+
+    def resume_multipart(self, ctx: OpContext, ref: UploadRef) -> Flow[list[Part]]:
+        """See `Store.resume_multipart_upload`: the parts that are there."""
+        if ref.vendor != self.driver.scheme:
+            raise InvalidArgumentError(
+                f"this upload is of {ref.vendor!r}, the store is {self.driver.scheme!r}"
+            )
+        self._check(ref.bucket, ref.key)
+        yield from self._ready(ctx)
+        require(self.driver, "list_parts")
+        return (yield from self.list_parts(ctx, ref))
+
+    def upload_part(self, ctx: OpContext, ref: UploadRef, number: int, data: Any) -> Flow[Part]:
+        """See `MultipartUpload`."""
+        limits = self.driver.limits
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise InvalidArgumentError(f"a part's number is a whole number, not {number!r}")
+        if not 1 <= number <= limits.max_parts:
+            raise InvalidArgumentError(f"a part's number is 1 to {limits.max_parts}, not {number}")
+        source = yield from open_source(ctx, data, asynchronous=self._asynchronous)
+        try:
+            payload = source.payload
+            if payload is None:
+                assert source.stream is not None
+                data = yield from source.stream.read(limits.max_part_size + 1)
+                payload = BytesPayload(data)
+            if payload.size > limits.max_part_size:
+                raise TooLargeError(f"a part has at most {limits.max_part_size} bytes")
+            return (yield from self.driver.upload_part(ctx, ref, number, payload))
+        finally:
+            source.close()
+
+    def list_parts(self, ctx: OpContext, ref: UploadRef) -> Flow[list[Part]]:
+        """See `MultipartUpload`."""
+        require(self.driver, "list_parts")
+        parts: list[Part] = []
+        token = None
+        while True:
+            page = yield from self.driver.list_parts(ctx, ref, token)
+            parts += page.parts
+            token = page.token
+            if token is None:
+                return parts
+
+    def complete_multipart(
+        self,
+        ctx: OpContext,
+        ref: UploadRef,
+        parts: Sequence[Part],
+        *,
+        if_absent: bool,
+        if_match: str | None,
+    ) -> Flow[PutResult]:
+        """See `MultipartUpload`."""
+        arguments.put_options(self.driver, if_absent=if_absent, if_match=if_match)
+        if if_absent:
+            require(self.driver, "complete_if_absent")
+        if if_match is not None:
+            require(self.driver, "complete_if_match")
+        if not parts:
+            raise InvalidPartError("an upload is completed with at least one part")
+        ordered = sorted(parts, key=lambda part: part.number)
+        if len({part.number for part in ordered}) != len(ordered):
+            raise InvalidPartError("a part's number stands there twice")
+        for part in ordered[:-1]:
+            if part.size < self.driver.limits.min_part_size:
+                raise InvalidPartError(
+                    f"part {part.number} has {part.size} bytes; all but the last need "
+                    f"{self.driver.limits.min_part_size}"
+                )
+        return (
+            yield from self.driver.complete_multipart(
+                ctx, ref, ordered, CompleteOptions(if_absent, if_match)
+            )
+        )
+
+    def abort_multipart(self, ctx: OpContext, ref: UploadRef) -> Flow[None]:
+        """See `MultipartUpload`."""
+        yield from self.driver.abort_multipart(ctx, ref)
+
+    def list_uploads(self, ctx: OpContext, bucket: str, prefix: str) -> Flow[list[UploadInfo]]:
+        """See `Store.list_multipart_uploads`."""
+        self._check_bucket(bucket)
+        yield from self._ready(ctx)
+        require(self.driver, "list_uploads")
+        return (yield from self._uploads(ctx, bucket, prefix))
+
+    def _uploads(self, ctx: OpContext, bucket: str, prefix: str) -> Flow[list[UploadInfo]]:
+        found: list[UploadInfo] = []
+        token = None
+        while True:
+            page = yield from self.driver.list_uploads(ctx, bucket, prefix, token)
+            found += page.uploads
+            token = page.token
+            if token is None:
+                return found
+
+    def abort_stale_uploads(
+        self, ctx: OpContext, bucket: str, older_than: timedelta, prefix: str
+    ) -> Flow[list[UploadRef]]:
+        """See `Store`."""
+        if not isinstance(older_than, timedelta) or older_than < timedelta():
+            raise InvalidArgumentError("older_than is a timedelta, and not negative")
+        limit = ctx.clock.now() - older_than.total_seconds()
+        aborted = []
+        for found in (yield from self.list_uploads(ctx, bucket, prefix)):
+            if found.started_at is None or found.started_at.timestamp() > limit:
+                continue
+            if (yield from self._abort_if_there(ctx, found.ref)):
+                aborted.append(found.ref)
+        return aborted
+
+    def _abort_if_there(self, ctx: OpContext, ref: UploadRef) -> Flow[bool]:
+        try:
+            yield from self.driver.abort_multipart(ctx, ref)
+        except UploadNotFoundError:
+            return False
+        return True
+
+    # --- access ---
+
+    def presign(
+        self, ctx: OpContext, bucket: str, key: str, method: str, options: Mapping[str, Any]
+    ) -> Flow[PresignedRequest]:
+        """See `Store.presign` and `Store.presign_post`."""
+        self._check(bucket, key)
+        yield from self._ready(ctx)
+        checked: PresignOptions = arguments.checked(
+            arguments.presign_options, self.driver, {**options, "method": method}
+        )
+        return (yield from self.driver.presign(ctx, bucket, key, checked))
+
+    def get_acl(self, ctx: OpContext, bucket: str, key: str | None) -> Flow[str]:
+        """See `Store`."""
+        yield from self._gated(ctx, bucket, key, "acl")
+        return (yield from self.driver.get_acl(ctx, bucket, key))
+
+    def set_acl(self, ctx: OpContext, bucket: str, key: str | None, acl: str) -> Flow[None]:
+        """See `Store`."""
+        yield from self._gated(ctx, bucket, key, "acl")
+        yield from self.driver.set_acl(ctx, bucket, key, acl)
+
+    def set_website(
+        self, ctx: OpContext, bucket: str, index: str | None, error: str | None
+    ) -> Flow[None]:
+        """See `Store`."""
+        yield from self._gated(ctx, bucket, None, "website")
+        yield from self.driver.set_website(ctx, bucket, index, error)
+
+    def purge_cdn(self, ctx: OpContext, urls: Iterable[str]) -> Flow[None]:
+        """See `Store`."""
+        yield from self._ready(ctx)
+        require(self.driver, "cdn")
+        yield from self.driver.purge_cdn(ctx, list(urls))
+
+    def _gated(self, ctx: OpContext, bucket: str, key: str | None, feature: str) -> Flow[None]:
+        self._check_bucket(bucket)
+        if key is not None:
+            check_key(self.driver, key)
+        yield from self._ready(ctx)
+        require(self.driver, feature)
+
+
+_PLAIN_GET = GetOptions()
+
+
+def visible_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The metadata without the names that are ours."""
+    return {name: value for name, value in metadata.items() if not is_internal_metadata(name)}
+
+
+def _rewrite_options(info: ObjectInfo) -> PutOptions:
+    """The options that would write an object's head again."""
+    return PutOptions(
+        content_type=info.content_type,
+        content_encoding=info.content_encoding,
+        cache_control=info.cache_control,
+        content_disposition=info.content_disposition,
+        metadata=dict(info.metadata),
+        storage_class=info.storage_class,
+    )
+
+
+def _merged(info: ObjectInfo, changed: PutOptions | None, changes: Mapping[str, Any]) -> PutOptions:
+    """The head of a copy: the source's, with what the caller changes; without our names."""
+    merged = replace(_rewrite_options(info), metadata=visible_metadata(info.metadata))
+    if changed is not None:
+        for name in changes:
+            setattr(merged, name, getattr(changed, name))
+    return merged

@@ -1,0 +1,278 @@
+"""Reading an object's bytes, as flows: opening late, resuming, verifying.
+
+A body that breaks off goes on with a range request pinned to the same version. Bytes read from the
+first to the last are checked against what the vendor states, and the last ones are handed out only
+once the check has passed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+from .bodies import Body, BytesBody
+from .checksums import Hasher, new_hasher
+from .driver import Driver, Flow, GetResult, OpContext, Sleep
+from .errors import (
+    ChecksumMismatchError,
+    InvalidArgumentError,
+    NotFoundError,
+    PreconditionFailedError,
+    StoreClosedError,
+    TransportError,
+)
+from .model import ByteRange, GetOptions, ObjectInfo
+
+__all__ = ["ObjectReader"]
+
+VERIFY_WITH = ("crc32", "sha256", "sha1", "md5")
+"""Which of several checksums is verified: the cheapest first."""
+
+UNREAD_WARNING_BYTES = 64 * 1024
+"""More than this left unread when an object is collected is worth a warning: a connection is lost."""
+
+
+class ObjectReader:
+    """Where a reader stands in an object.
+
+    Positions are of the range that is read: 0 is its first byte.
+
+    Args:
+        context: makes the context of one read: each has a deadline of its own.
+        info: what is known before the first read.
+        opened: the answer to a GET whose body is unread; None opens at the first read.
+
+    Attributes:
+        verified_by: the checksum that all bytes, read in order, were found to have; or None.
+    """
+
+    __slots__ = (
+        "_algorithm",
+        "_body",
+        "_body_at",
+        "_bucket",
+        "_closed",
+        "_context",
+        "_driver",
+        "_end",
+        "_hasher",
+        "_key",
+        "_pinned",
+        "_position",
+        "_start",
+        "info",
+        "verified_by",
+    )
+
+    def __init__(
+        self,
+        driver: Driver,
+        context: Callable[[], OpContext],
+        bucket: str,
+        key: str,
+        info: ObjectInfo,
+        opened: GetResult | None,
+    ) -> None:
+        self._driver = driver
+        self._context = context
+        self._bucket = bucket
+        self._key = key
+        self.info = info
+        self.verified_by: str | None = None
+        self._closed = False
+        self._position = 0
+        self._body: Body | None = None
+        self._hasher: Hasher | None = None
+        self._algorithm: str | None = None
+        self._pinned = False
+        self._start = 0
+        self._end = info.size
+        if opened is not None:
+            self._adopt(opened)
+
+    def _adopt(self, opened: GetResult) -> None:
+        self.info = opened.info
+        self._start, self._end = opened.start, opened.end
+        self._body, self._body_at = opened.body, self._position
+        self._pinned = True
+        self._begin_check()
+
+    def _begin_check(self) -> None:
+        """Starts hashing where the body is the whole object."""
+        if self._start == 0 and self._end == self.info.size and self._position == 0:
+            self._algorithm = next((a for a in VERIFY_WITH if a in self.info.checksums), None)
+            if self._algorithm is not None:
+                self._hasher = new_hasher(self._algorithm)
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are to read."""
+        return self._end - self._start
+
+    @property
+    def position(self) -> int:
+        """How many of them lie behind."""
+        return self._position
+
+    @property
+    def _is_past_end(self) -> bool:
+        """Whether nothing is left; an object that was never opened may have grown from nothing."""
+        return self._position >= self.size and (self._pinned or self._position > 0)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    def seek(self, position: int) -> None:
+        """Goes to a position; the next read opens there. What is read then is not verified."""
+        if position < 0:
+            raise InvalidArgumentError(f"cannot seek to {position}, before the first byte")
+        if self._closed:
+            raise StoreClosedError("this object was closed")
+        if position != self._position:
+            self._position = position
+            self._hasher = None
+
+    def readinto(self, buffer: memoryview) -> Flow[int]:
+        """Fills some of `buffer`; 0 is the end. The last bytes come only once all are verified."""
+        if self._closed:
+            raise StoreClosedError("this object was closed")
+        if not len(buffer):
+            return 0
+        failures = 0
+        while True:
+            if self._body is None or self._body_at != self._position:
+                if self._is_past_end:
+                    return 0
+                yield from self._open()
+            assert self._body is not None
+            left = self.size - self._position
+            if left <= 0:
+                return 0
+            try:
+                count = yield from self._body.readinto(buffer[: min(len(buffer), left)])
+                if count == 0:
+                    raise TransportError(
+                        f"the body ended {left} bytes early", outcome="not_applied", retryable=True
+                    )
+            except TransportError as exc:
+                failures += 1
+                yield from self._recover(exc, failures)
+                continue
+            self._take_in(buffer[:count])
+            return count
+
+    def read(self, size: int = -1) -> Flow[bytes]:
+        """Up to `size` bytes, fewer only at the end; all that is left where `size` is negative."""
+        if self._closed:
+            raise StoreClosedError("this object was closed")
+        is_open = self._body is not None and self._body_at == self._position
+        if not is_open and not self._is_past_end:
+            yield from self._open()
+        left = max(0, self.size - self._position)
+        if size < 0 or size >= left:
+            at_once = self._body.take() if self._body is not None and left else None
+            if at_once is not None and len(at_once) == left:
+                self._take_in(at_once)
+                return at_once
+            size = left
+        data = bytearray(size)
+        view = memoryview(data)
+        filled = 0
+        while filled < size:
+            filled += yield from self.readinto(view[filled:])
+        return bytes(data)
+
+    def _take_in(self, data: bytes | memoryview) -> None:
+        """Counts what was read; checks the whole before the last of it is handed out."""
+        self._position += len(data)
+        self._body_at = self._position
+        if self._hasher is not None:
+            self._hasher.update(data)
+        if self._position == self.size:
+            self._finish()
+
+    def _finish(self) -> None:
+        hasher, self._hasher = self._hasher, None
+        self._drop_body()
+        if hasher is None or self._algorithm is None:
+            return
+        expected = self.info.checksums[self._algorithm]
+        if hasher.hexdigest() != expected:
+            self._closed = True
+            raise ChecksumMismatchError(
+                f"the {self._algorithm} of what came is {hasher.hexdigest()}, not {expected}"
+            )
+        self.verified_by = self._algorithm
+
+    def _open(self) -> Flow[None]:
+        """Opens a body at the position; once something was read, of the same version only."""
+        self._drop_body()
+        ctx, driver = self._context(), self._driver
+        options = GetOptions()
+        if self._position or self._start:
+            if not driver.capabilities.ranges:
+                raise TransportError(f"{driver.scheme} has no ranges: cannot go on at {self._position}")
+            at = self._start + self._position
+            end = None if not self._pinned or self._end == self.info.size else self._end
+            options.range = ByteRange(at, end)
+        if self._pinned:
+            options.version = self.info.version
+            if driver.capabilities.conditional_reads and self.info.etag is not None:
+                options.if_match = self.info.etag
+        try:
+            opened = yield from driver.get_object(ctx, self._bucket, self._key, options)
+        except (PreconditionFailedError, NotFoundError) as exc:
+            if not self._pinned:
+                raise
+            raise TransportError("the object was replaced while it was being read") from exc
+        if not self._pinned:
+            if self._position:
+                self.info, self._end = opened.info, opened.info.size
+                self._pinned = True
+                self._body, self._body_at = opened.body, self._position
+            else:
+                self._adopt(opened)
+            return
+        if (opened.info.etag, opened.info.size) != (self.info.etag, self.info.size):
+            opened.close()
+            raise TransportError("the object was replaced while it was being read")
+        self._body, self._body_at = opened.body, self._position
+        if self._hasher is None:
+            self._begin_check()
+
+    def _recover(self, error: TransportError, failures: int) -> Flow[None]:
+        """Gets ready to go on after a body broke off; raises `error` where that is hopeless."""
+        self._drop_body()
+        ctx = self._context()
+        error.attempts = failures
+        if failures >= ctx.retry.attempts or not self._driver.capabilities.ranges:
+            raise error
+        if failures > 1:
+            ceiling = min(ctx.retry.max_delay, ctx.retry.base_delay * 2 ** (failures - 2))
+            yield Sleep(ctx.random.uniform(0, ceiling))
+
+    def _drop_body(self) -> None:
+        body, self._body = self._body, None
+        if body is not None:
+            body.close()
+
+    def close(self) -> None:
+        """Gives the body back; any number of times."""
+        self._closed = True
+        self._drop_body()
+
+    def __del__(self) -> None:
+        body = getattr(self, "_body", None)
+        if body is None:
+            return
+        unread = self.size - self._position
+        body.close()
+        if unread > UNREAD_WARNING_BYTES and not isinstance(body, BytesBody):
+            warnings.warn(
+                f"object {self._key!r} was dropped with {unread} bytes unread; "
+                "close it, or use it as a context manager",
+                ResourceWarning,
+                stacklevel=2,
+            )

@@ -1,0 +1,305 @@
+"""The runner for asyncio: a flow runs in the caller's task; `Gather` and `Race` make others.
+
+A `Call` that may block goes to the loop's thread pool. A thread cannot be stopped, so a task that is
+cancelled meanwhile waits for it and then lets the flow clean up: nothing is torn down under a running
+function. One runner may serve several event loops, one after the other or side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import inspect
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
+
+from ..driver import (
+    AllFailedError,
+    Call,
+    Effect,
+    Flow,
+    FlowCancelled,
+    Gather,
+    Once,
+    OpContext,
+    Race,
+    Recv,
+    Request,
+    Response,
+    Sleep,
+)
+from ..errors import CloudStoreError, DeadlineExceededError
+from ..fork import reset_in_child
+from .attempts import (
+    Attempt,
+    RetryBudgets,
+    check_deadline,
+    finish_error,
+    observed,
+    perform,
+)
+from .cells import Cells
+
+__all__ = ["AsyncRunner", "AsyncTransport"]
+
+T = TypeVar("T")
+
+
+class AsyncTransport(Protocol):
+    """Moves the bytes of requests on asyncio."""
+
+    async def exchange(self, request: Request, headers: dict[str, str]) -> Response:
+        """Sends once. Raises TransportError or DeadlineExceededError, with a true outcome."""
+
+    async def recv(self, effect: Recv) -> int:
+        """Fills some of the buffer."""
+
+    async def close(self) -> None:
+        """Closes all connections."""
+
+
+class AsyncRunner:
+    """Performs flows for an `AsyncStore`."""
+
+    def __init__(self, transport: AsyncTransport | None = None) -> None:
+        self._transport = transport
+        self._budgets = RetryBudgets()
+        self._cells = Cells()
+        self._flights: dict[tuple[object, object, str], asyncio.Future[None]] = {}
+        self._losers: set[asyncio.Task[Any]] = set()
+        reset_in_child(self)
+
+    def after_fork_in_child(self) -> None:
+        """The parent's loop and its tasks do not run here."""
+        self._flights = {}
+        self._losers = set()
+        self._budgets.after_fork()
+
+    async def close(self) -> None:
+        """Waits for cancelled branches of this loop to end, and closes connections."""
+        loop = asyncio.get_running_loop()
+        ending = [task for task in self._losers if task.get_loop() is loop]
+        await asyncio.gather(*ending, return_exceptions=True)
+        if self._transport is not None:
+            await self._transport.close()
+
+    async def execute(self, ctx: OpContext, vendor: str, flow: Flow[T]) -> T:
+        """Runs the flow of an operation: completes its errors, tells the observer."""
+        if ctx.observer is None:
+            try:
+                return await self.run(flow)
+            except CloudStoreError as exc:
+                finish_error(exc, ctx, vendor)
+                raise
+        with observed(ctx, vendor):
+            return await self.run(flow)
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Runs a flow to its end. Raises what it raises."""
+        value: Any = None
+        error: BaseException | None = None
+        cancelled: asyncio.CancelledError | None = None
+        while True:
+            try:
+                effect = flow.send(value) if error is None else flow.throw(error)
+            except StopIteration as stop:
+                if cancelled is not None:
+                    raise cancelled from None
+                result: T = stop.value
+                return result
+            except FlowCancelled:
+                if cancelled is not None:
+                    raise cancelled from None
+                raise
+            error = None
+            try:
+                if type(effect) is Call:
+                    if effect.ctx.deadline is not None:
+                        check_deadline(effect.ctx)
+                    try:
+                        value = await _call(effect)
+                    except Exception as exc:
+                        if effect.owner is None:
+                            raise
+                        value = await self.run(perform(self._budgets, effect, exc))
+                else:
+                    value = await self._perform(effect)
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+                error = FlowCancelled()
+            except BaseException as exc:
+                error = exc
+
+    async def _perform(self, effect: Effect) -> Any:
+        match effect:
+            case Request():
+                return await self.run(perform(self._budgets, effect))
+            case Attempt():
+                if isinstance(effect.effect, Call):
+                    return await _call(effect.effect)
+                return await self._wire.exchange(effect.effect, dict(effect.headers))
+            case Recv():
+                return await self._wire.recv(effect)
+            case Sleep():
+                await asyncio.sleep(effect.seconds)
+                return None
+            case Once():
+                return await self._once(effect)
+            case Gather():
+                return await self._gather(effect)
+            case Race():
+                return await self._race(effect)
+        raise TypeError(f"a flow yielded {effect!r}, which is no effect")
+
+    @property
+    def _wire(self) -> AsyncTransport:
+        if self._transport is None:
+            raise TypeError("this driver sends requests, but its store was made without a transport")
+        return self._transport
+
+    async def _once(self, effect: Once) -> Any:
+        loop = asyncio.get_running_loop()
+        name, flight_name = (effect.owner, effect.key), (loop, effect.owner, effect.key)
+        while True:
+            found, value = self._cells.get(name, effect.ctx.clock.monotonic(), effect.stale)
+            if found:
+                return value
+            flight = self._flights.get(flight_name)
+            if flight is None:
+                break
+            left = None
+            if effect.ctx.deadline is not None:
+                left = effect.ctx.deadline - effect.ctx.clock.monotonic()
+            try:
+                async with asyncio.timeout(left):
+                    await asyncio.shield(flight)
+            except CloudStoreError as exc:
+                # A copy: each operation adds to its error what it was about.
+                raise copy.copy(exc) from exc
+            except TimeoutError:
+                raise DeadlineExceededError("the operation's time is up") from None
+        flight = self._flights[flight_name] = loop.create_future()
+        try:
+            made = await self.run(effect.make())
+            return self._cells.put(name, made, effect.ctx.clock.monotonic())
+        except CloudStoreError as exc:
+            flight.set_exception(exc)
+            flight.exception()  # whoever waits is told; nobody waiting is no reason to warn
+            raise
+        finally:
+            # A leader that was cancelled leaves no error: one of those who wait leads next.
+            del self._flights[flight_name]
+            if not flight.done():
+                flight.set_result(None)
+
+    async def _gather(self, effect: Gather) -> list[Any]:
+        flows = iter(effect.flows)
+        tasks: list[asyncio.Task[Any]] = []
+        running: set[asyncio.Task[Any]] = set()
+        try:
+            for flow in flows:
+                tasks.append(asyncio.create_task(self.run(flow)))
+                running.add(tasks[-1])
+                while effect.limit is not None and len(running) >= effect.limit:
+                    running = await _settle_some(running, effect)
+            while running:
+                running = await _settle_some(running, effect)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            await _wait_for(tasks)
+            raise
+        return [task.exception() or task.result() for task in tasks]
+
+    async def _race(self, effect: Race) -> Any:
+        loop = asyncio.get_running_loop()
+        flows = list(effect.flows)
+        tasks: list[asyncio.Task[Any]] = []
+        running: set[asyncio.Task[Any]] = set()
+        next_start = 0.0
+        try:
+            while running or len(tasks) < len(flows):
+                now = loop.time()
+                if len(tasks) < len(flows) and (not running or now >= next_start):
+                    tasks.append(loop.create_task(self.run(flows[len(tasks)])))
+                    running.add(tasks[-1])
+                    next_start = now + effect.stagger
+                done, running = await asyncio.wait(
+                    running,
+                    timeout=max(0.0, next_start - now) if len(tasks) < len(flows) else None,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                for task in tasks:
+                    if task in done and _error_of(task) is None:
+                        self._dismiss([t for t in tasks if t is not task], effect.discard)
+                        return task.result()
+        except BaseException:
+            self._dismiss(tasks, effect.discard)
+            await _wait_for(tasks)
+            raise
+        finally:
+            for flow in flows[len(tasks) :]:
+                flow.close()
+        errors = [error for task in tasks if (error := _error_of(task)) is not None]
+        for error in errors:
+            if not isinstance(error, Exception):
+                raise error
+        raise AllFailedError([error for error in errors if isinstance(error, Exception)])
+
+    def _dismiss(self, tasks: list[asyncio.Task[Any]], discard: Callable[[Any], None] | None) -> None:
+        """Cancels branches that are not wanted; a result that comes all the same is discarded."""
+
+        def ended(task: asyncio.Task[Any]) -> None:
+            self._losers.discard(task)
+            if _error_of(task) is None and discard is not None:
+                discard(task.result())
+
+        for task in tasks:
+            self._losers.add(task)
+            task.cancel()
+            task.add_done_callback(ended)
+
+
+async def _call(call: Call) -> Any:
+    if not call.blocking:
+        result = call.function(*call.args)
+        return await result if inspect.isawaitable(result) else result
+    future = asyncio.get_running_loop().run_in_executor(None, call.function, *call.args)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError:
+                continue
+        if not future.cancelled():
+            future.exception()
+        raise
+
+
+async def _settle_some(running: set[asyncio.Task[Any]], effect: Gather) -> set[asyncio.Task[Any]]:
+    """Waits for some tasks to end; returns those that still run; raises what shall be raised."""
+    done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        error = task.exception()
+        if error is not None and (effect.fail_fast or not isinstance(error, Exception)):
+            raise error
+    return running
+
+
+def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+
+async def _wait_for(tasks: list[asyncio.Task[Any]]) -> None:
+    """Waits until all have ended, also where this task is cancelled once more meanwhile."""
+    pending = [task for task in tasks if not task.done()]
+    while pending:
+        # What runs is ending already, and the first cancellation is on its way up.
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(pending)
+        pending = [task for task in pending if not task.done()]
+    for task in tasks:
+        _error_of(task)
