@@ -58,7 +58,7 @@ def checked(check: Callable[..., R], driver: Driver, options: Mapping[str, Any])
     Raises:
         InvalidArgumentError: an option has a name that `check` does not know.
     """
-    known: Mapping[str, object] = check.__kwdefaults__  # type: ignore[attr-defined]
+    known: Mapping[str, object] = check.__kwdefaults__ or {}
     for name in options:
         if name not in known:
             raise InvalidArgumentError(f"no option {name!r}; there are {', '.join(known)}")
