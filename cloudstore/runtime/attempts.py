@@ -131,6 +131,8 @@ def _as_error(
     """The typed error of a failed attempt, and the pause that the vendor asks for."""
     if failure is not None:
         if isinstance(failure, CloudStoreError):
+            if failure.vendor is None and effect.owner is not None:
+                failure.vendor = effect.owner.scheme
             if _only_reads(effect):
                 failure.outcome = "not_applied"
             return failure, None
