@@ -1,0 +1,432 @@
+"""What each effect means, the same on every runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from cloudstore import DeadlineExceededError, MemoryConfig, TransportError, UnavailableError
+from cloudstore.driver import (
+    AllFailedError,
+    Call,
+    Flow,
+    FlowCancelled,
+    Gather,
+    Once,
+    OnceValue,
+    Race,
+    Sleep,
+)
+from cloudstore.providers.memory import MemoryDriver
+
+OWNER = MemoryDriver(MemoryConfig())
+TICK = 0.02
+"""Long enough for a machine under load to order two pauses; only orders are asserted, never times."""
+
+
+class Journal(list[str]):
+    """What happened, in order."""
+
+    def note(self, word: str) -> str:
+        self.append(word)
+        return word
+
+
+def sleeper(journal: Journal, name: str, ticks: int, error: Exception | None = None) -> Flow[str]:
+    """Ends after a pause; notes its beginning, its end or its cancellation."""
+    journal.note(f"{name} begins")
+    try:
+        yield Sleep(ticks * TICK)
+    except FlowCancelled:
+        journal.note(f"{name} is cancelled")
+        raise
+    if error is not None:
+        raise error
+    journal.note(f"{name} ends")
+    return name
+
+
+def test_a_call_returns_what_the_function_returns_and_raises_what_it_raises(runner: Any) -> None:
+    ctx = runner.context()
+
+    def flow() -> Flow[list[object]]:
+        first = yield Call(None, ctx, lambda a, b: a + b, 1, 2)
+        try:
+            yield Call(None, ctx, {}.__getitem__, "missing")
+        except KeyError as exc:
+            return [first, exc.args]
+        return []
+
+    assert runner.run(flow()) == [3, ("missing",)]
+
+
+def test_a_call_that_does_not_block_runs_without_a_thread(runner: Any) -> None:
+    import threading
+
+    ctx = runner.context()
+
+    def flow() -> Flow[int]:
+        return (yield Call(None, ctx, threading.get_ident, blocking=False))
+
+    assert runner.run(flow()) == threading.get_ident()
+
+
+def test_what_is_no_effect_is_refused_inside_the_flow(runner: Any) -> None:
+    def flow() -> Flow[str]:
+        try:
+            yield "nonsense"  # type: ignore[misc]
+        except TypeError as exc:
+            return str(exc)
+        return ""
+
+    assert "no effect" in runner.run(flow())
+
+
+def test_gather_gives_results_in_order(runner: Any) -> None:
+    journal = Journal()
+
+    def flow() -> Flow[list[str]]:
+        return (yield Gather([sleeper(journal, n, t) for n, t in (("a", 3), ("b", 1), ("c", 2))]))
+
+    assert runner.run(flow()) == ["a", "b", "c"]
+    assert [word for word in journal if word.endswith("ends")] == ["b ends", "c ends", "a ends"]
+
+
+def test_gather_of_nothing_is_an_empty_list(runner: Any) -> None:
+    def flow() -> Flow[list[str]]:
+        return (yield Gather([]))
+
+    assert runner.run(flow()) == []
+
+
+def test_gather_keeps_its_limit_and_takes_flows_lazily(runner: Any) -> None:
+    running = most = taken = 0
+    taken_at_start: list[int] = []
+
+    def one(number: int) -> Flow[int]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        taken_at_start.append(taken - number)
+        yield Sleep(TICK / 4)
+        running -= 1
+        return number
+
+    def flows() -> Iterator[Flow[int]]:
+        nonlocal taken
+        for number in range(12):
+            taken += 1
+            yield one(number)
+
+    def flow() -> Flow[list[int]]:
+        return (yield Gather(flows(), limit=3))
+
+    assert runner.run(flow()) == list(range(12))
+    assert most == 3
+    assert max(taken_at_start) <= 3
+
+
+def test_gather_fails_fast_and_cancels_the_others(runner: Any) -> None:
+    journal = Journal()
+
+    def flow() -> Flow[str]:
+        try:
+            yield Gather(
+                [
+                    sleeper(journal, "a", 50),
+                    sleeper(journal, "b", 1, UnavailableError("b failed")),
+                ]
+            )
+        except UnavailableError as exc:
+            journal.note("raised")
+            return exc.message
+        return ""
+
+    assert runner.run(flow()) == "b failed"
+    assert journal[-2:] == ["a is cancelled", "raised"]
+
+
+def test_gather_without_fail_fast_puts_errors_among_the_results(runner: Any) -> None:
+    journal = Journal()
+    error = UnavailableError("b failed")
+
+    def flow() -> Flow[list[object]]:
+        return (
+            yield Gather([sleeper(journal, "a", 2), sleeper(journal, "b", 1, error)], fail_fast=False)
+        )
+
+    assert runner.run(flow()) == ["a", error]
+
+
+def test_gathers_nest(runner: Any) -> None:
+    journal = Journal()
+
+    def inner(name: str) -> Flow[list[str]]:
+        return (yield Gather([sleeper(journal, f"{name}{i}", i) for i in range(3)]))
+
+    def flow() -> Flow[list[list[str]]]:
+        return (yield Gather([inner("x"), inner("y")]))
+
+    assert runner.run(flow()) == [["x0", "x1", "x2"], ["y0", "y1", "y2"]]
+
+
+def test_race_starts_one_after_the_other(runner: Any) -> None:
+    journal = Journal()
+
+    def flow() -> Flow[str]:
+        return (yield Race([sleeper(journal, "a", 1), sleeper(journal, "b", 1)], stagger=50 * TICK))
+
+    assert runner.run(flow()) == "a"
+    assert journal == ["a begins", "a ends"]
+
+
+def test_race_starts_the_next_at_once_when_all_that_run_have_failed(runner: Any) -> None:
+    journal = Journal()
+
+    def flow() -> Flow[str]:
+        return (
+            yield Race(
+                [sleeper(journal, "a", 1, UnavailableError()), sleeper(journal, "b", 1)],
+                stagger=10_000,
+            )
+        )
+
+    assert runner.run(flow()) == "b"
+
+
+def test_race_cancels_the_losers(runner: Any) -> None:
+    journal = Journal()
+
+    def flow() -> Flow[str]:
+        return (yield Race([sleeper(journal, "a", 200), sleeper(journal, "b", 1)], stagger=TICK))
+
+    assert runner.run(flow()) == "b"
+    runner.close()
+    assert "a is cancelled" in journal
+    assert "a ends" not in journal
+
+
+def test_race_raises_all_errors_where_none_succeeds(runner: Any) -> None:
+    journal = Journal()
+    errors = [UnavailableError("a"), TransportError("b")]
+
+    def flow() -> Flow[list[Exception]]:
+        try:
+            yield Race([sleeper(journal, "x", 1, e) for e in errors], stagger=0)
+        except AllFailedError as exc:
+            return exc.errors
+        return []
+
+    assert runner.run(flow()) == errors
+
+
+def test_race_discards_a_result_that_comes_too_late(runner: Any) -> None:
+    discarded: list[str] = []
+
+    def stubborn() -> Flow[str]:
+        """Does not let itself be cancelled."""
+        with suppress(FlowCancelled):
+            yield Sleep(200 * TICK)
+        return "late"
+
+    def quick() -> Flow[str]:
+        yield Sleep(TICK)
+        return "first"
+
+    def flow() -> Flow[str]:
+        return (yield Race([stubborn(), quick()], stagger=0, discard=discarded.append))
+
+    assert runner.run(flow()) == "first"
+    runner.close()
+    # On asyncio a cancelled task has no result, even where its flow made one.
+    assert discarded in (["late"], []) if type(runner).__name__ == "Tasks" else discarded == ["late"]
+
+
+def test_cleaning_up_is_not_disturbed_by_the_cancellation(runner: Any) -> None:
+    journal = Journal()
+    ctx = runner.context()
+
+    def tidy() -> Flow[None]:
+        try:
+            yield Sleep(500 * TICK)
+        finally:
+            yield Call(None, ctx, journal.note, "cleaning")
+            yield Sleep(TICK / 4)
+            yield Call(None, ctx, journal.note, "cleaned")
+
+    def flow() -> Flow[str]:
+        return (yield Race([tidy(), sleeper(journal, "b", 1)], stagger=0))
+
+    assert runner.run(flow()) == "b"
+    runner.close()
+    assert journal[-2:] == ["cleaning", "cleaned"]
+
+
+def test_once_is_made_by_one_and_shared(runner: Any) -> None:
+    ctx = runner.context()
+    made = 0
+
+    def make() -> Flow[OnceValue[int]]:
+        nonlocal made
+        made += 1
+        yield Sleep(TICK)
+        return OnceValue(made)
+
+    def use() -> Flow[int]:
+        return (yield Once(OWNER, ctx, "token", make))
+
+    def flow() -> Flow[list[int]]:
+        return (yield Gather([use() for _ in range(8)]))
+
+    assert runner.run(flow()) == [1] * 8
+    assert runner.run(use()) == 1
+    assert made == 1
+
+
+def test_once_is_made_anew_when_it_is_stale_by_one_of_many(runner: Any) -> None:
+    ctx = runner.context()
+    made: list[object] = []
+
+    def make() -> Flow[OnceValue[object]]:
+        yield Sleep(TICK / 2)
+        made.append(object())
+        return OnceValue(made[-1])
+
+    def use(stale: object = None) -> Flow[object]:
+        return (yield Once(OWNER, ctx, "token", make, stale=stale))
+
+    first = runner.run(use())
+
+    def flow() -> Flow[list[object]]:
+        return (yield Gather([use(first) for _ in range(8)]))
+
+    second = runner.run(flow())
+    assert len(made) == 2
+    assert all(value is made[1] for value in second)
+    assert runner.run(use(first)) is made[1]
+
+
+def test_once_is_made_anew_after_its_lifetime(runner: Any) -> None:
+    ctx = runner.context()
+    made = 0
+
+    def make() -> Flow[OnceValue[int]]:
+        nonlocal made
+        yield from ()
+        made += 1
+        return OnceValue(made, lifetime=TICK)
+
+    def flow() -> Flow[list[int]]:
+        first = yield Once(OWNER, ctx, "token", make)
+        yield Sleep(3 * TICK)
+        second = yield Once(OWNER, ctx, "token", make)
+        return [first, second]
+
+    assert runner.run(flow()) == [1, 2]
+
+
+def test_an_error_of_once_goes_to_all_who_wait_and_is_not_kept(runner: Any) -> None:
+    ctx = runner.context()
+    made = 0
+
+    def make() -> Flow[OnceValue[int]]:
+        nonlocal made
+        made += 1
+        yield Sleep(3 * TICK)
+        if made == 1:
+            raise UnavailableError("no token")
+        return OnceValue(made)
+
+    def use() -> Flow[int]:
+        return (yield Once(OWNER, ctx, "token", make))
+
+    def flow() -> Flow[list[object]]:
+        return (yield Gather([use() for _ in range(4)], fail_fast=False))
+
+    results = runner.run(flow())
+    assert [str(result) for result in results] == ["no token"] * 4
+    assert len({id(result) for result in results}) == 4, "each has an error of its own"
+    assert runner.run(use()) == 2
+
+
+def test_when_the_maker_of_once_is_cancelled_another_makes_it(runner: Any) -> None:
+    ctx = runner.context()
+    made = 0
+
+    def make() -> Flow[OnceValue[int]]:
+        nonlocal made
+        made += 1
+        yield Sleep((200 if made == 1 else 1) * TICK)
+        return OnceValue(made)
+
+    def use() -> Flow[int]:
+        return (yield Once(OWNER, ctx, "token", make))
+
+    def waiter() -> Flow[int]:
+        yield Sleep(2 * TICK)
+        return (yield from use())
+
+    def loser() -> Flow[object]:
+        return (yield Race([use(), sleeper(Journal(), "winner", 6)], stagger=0))
+
+    def flow() -> Flow[list[object]]:
+        return (yield Gather([loser(), waiter()]))
+
+    assert runner.run(flow()) == ["winner", 2]
+
+
+def test_who_waits_for_once_has_its_own_deadline(runner: Any) -> None:
+    patient = runner.context()
+
+    def make() -> Flow[OnceValue[int]]:
+        yield Sleep(10 * TICK)
+        return OnceValue(1)
+
+    def use(ctx: Any) -> Flow[int]:
+        return (yield Once(OWNER, ctx, "token", make))
+
+    def hasty() -> Flow[str]:
+        yield Sleep(TICK)
+        try:
+            yield from use(runner.context(deadline=TICK))
+        except DeadlineExceededError:
+            return "too late"
+        return "in time"
+
+    def flow() -> Flow[list[object]]:
+        return (yield Gather([use(patient), hasty()]))
+
+    assert runner.run(flow()) == [1, "too late"]
+
+
+def test_a_deadline_that_has_passed_stops_the_next_call(runner: Any) -> None:
+    called: list[int] = []
+
+    def flow() -> Flow[None]:
+        ctx = runner.context(deadline=-1)
+        yield Call(None, ctx, called.append, 1)
+
+    with pytest.raises(DeadlineExceededError):
+        runner.run(flow())
+    assert called == []
+
+
+def test_an_interrupt_reaches_the_flow_so_that_it_cleans_up(runner: Any) -> None:
+    ctx = runner.context()
+    journal = Journal()
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    def flow() -> Flow[None]:
+        try:
+            yield Call(None, ctx, interrupt, blocking=False)
+        finally:
+            yield Call(None, ctx, journal.note, "cleaned", blocking=False)
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(flow())
+    assert journal == ["cleaned"]
