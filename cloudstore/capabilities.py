@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 __all__ = [
+    "PORTABLE_BUCKET_NAMES",
     "RESERVED_PREFIX",
     "BucketNameRule",
     "Capabilities",
@@ -155,6 +156,8 @@ class Limits:
     max_put_size: int = S3_MAX_PART_SIZE
     """The largest object that one request can write."""
     max_object_size: int = 50 * TIB
+    multipart_threshold: int = 64 * MIB
+    """From which size on several requests are better than one; users may set their own."""
     min_part_size: int = S3_MIN_PART_SIZE
     """The smallest part of a multipart upload, except the last."""
     max_part_size: int = S3_MAX_PART_SIZE
@@ -172,6 +175,7 @@ class Limits:
     _SMALLEST_WINS = (
         "max_put_size",
         "max_object_size",
+        "multipart_threshold",
         "max_part_size",
         "max_parts",
         "max_metadata_bytes",
@@ -262,3 +266,15 @@ class BucketNameRule:
         return BucketNameRule(
             self.patterns + tuple(rule for rule in other.patterns if rule not in self.patterns)
         )
+
+
+PORTABLE_BUCKET_NAMES = BucketNameRule(
+    (
+        (
+            r"[a-z0-9][a-z0-9._-]{0,254}",
+            "a bucket's name has 1 to 255 of a-z, 0-9, '.', '_' and '-', "
+            "and begins with a letter or digit",
+        ),
+    )
+)
+"""Names that are also folder names everywhere, so that `memory` and `file` take the same."""

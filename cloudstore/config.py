@@ -14,9 +14,10 @@ import tomllib
 import types
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Self, Union, get_args, get_origin
 from urllib.parse import SplitResult, parse_qsl
 
@@ -90,6 +91,10 @@ class Config(ABC):
             value = getattr(self, f.name)
             if "Secret" in str(f.type) and isinstance(value, str):
                 object.__setattr__(self, f.name, Secret(value))
+        if self.max_connections < 1:
+            raise _OptionError(
+                "option 'max_connections' must be at least 1", self.scheme, ("max_connections",)
+            )
 
     @abstractmethod
     def create_driver(self) -> Driver:
@@ -156,27 +161,36 @@ class Config(ABC):
         values = {}
         for name, value in options.items():
             if name not in known:
-                raise _OptionError(name, cls.scheme, f"no option {name!r}{_suggest(name, known)}")
+                raise _OptionError(f"no option {name!r}{_suggest(name, known)}", cls.scheme, (name,))
             try:
-                values[name] = _coerce(known[name], value, textual)
+                values[name] = _coerce(known[name], value, textual or isinstance(value, _Text))
+            except _OptionError as exc:
+                path = (name, *exc.path)
+                raise _OptionError(
+                    f"option {'.'.join(path)!r}: {exc.message}", cls.scheme, path
+                ) from None
             except (TypeError, ValueError) as exc:
                 # The value is not shown: it may be a secret in the wrong place.
-                raise _OptionError(name, cls.scheme, f"option {name!r} {exc}") from None
-            except ConfigError as exc:
-                raise _OptionError(name, cls.scheme, f"option {name!r}: {exc.message}") from None
+                raise _OptionError(f"option {name!r} {exc}", cls.scheme, (name,)) from None
         return values
 
 
 class _OptionError(ConfigError):
     """A ConfigError that knows which option it is about, so that a profile can name the line."""
 
-    def __init__(self, name: str = "", vendor: str | None = None, message: str = "") -> None:
-        super().__init__(message or name, vendor=vendor)
-        self.option = name
+    def __init__(
+        self, message: str = "", vendor: str | None = None, path: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(message, vendor=vendor)
+        self.path = path
 
 
-def _suggest(name: str, known: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
+class _Text(str):
+    """Text from the environment or a file, where the profile wants a number or a truth value."""
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), 1)
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(sorted(known))}"
 
 
@@ -190,33 +204,60 @@ def _coerce(kind: Any, value: object, textual: bool) -> object:
         return value
     if isinstance(value, str):
         if kind is Secret:
-            return Secret(value)
-        if textual and kind is bool:
-            if value.lower() not in ("true", "false"):
-                raise ValueError("must be true or false")
-            return value.lower() == "true"
-        if textual and kind in (int, float):
-            try:
-                return kind(value)
-            except ValueError:
-                raise ValueError(f"must be a number ({kind.__name__})") from None
+            return Secret(str(value))
+        if textual and kind in _FROM_TEXT:
+            return _FROM_TEXT[kind](value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, os.PathLike) and kind is str:
         return os.fspath(value)
-    if kind in (Timeouts, RetryPolicy, TransferConfig) and isinstance(value, Mapping):
-        names = {f.name: f for f in fields(kind)}
-        for name in value:
-            if name not in names:
-                raise ValueError(f"has no {name!r}{_suggest(name, names)}")
-        return kind(**value)
-    raise TypeError(f"must be {_words(kind)}, not {type(value).__name__}")
+    if kind in _TABLES and isinstance(value, Mapping):
+        return _table(kind, value)
+    raise TypeError(f"must be {_WORDS.get(kind, 'a table')}, not {type(value).__name__}")
 
 
-def _words(kind: Any) -> str:
-    return {str: "text", bool: "true or false", int: "a whole number", float: "a number"}.get(
-        kind, "a table" if kind in (Timeouts, RetryPolicy, TransferConfig) else "text"
-    )
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text.lower() == "true"
+
+
+def _number(kind: type[int] | type[float]) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            return kind(text)
+        except ValueError:
+            raise ValueError(f"must be {_WORDS[kind]}") from None
+
+    return parse
+
+
+_WORDS: Mapping[object, str] = MappingProxyType(
+    {
+        str: "text",
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        Secret: "text",
+    }
+)
+_FROM_TEXT: Mapping[object, Callable[[str], object]] = MappingProxyType(
+    {bool: _truth, int: _number(int), float: _number(float)}
+)
+_TABLES = (Timeouts, RetryPolicy, TransferConfig)
+
+
+def _table(kind: Any, table: Mapping[str, object]) -> object:
+    """A record of settings from a table, one key at a time so that an error names it."""
+    names = [f.name for f in fields(kind)]
+    for name, value in table.items():
+        if name not in names:
+            raise _OptionError(f"there is none{_suggest(name, names)}", None, (name,))
+        try:
+            kind(**{name: value})
+        except ConfigError as exc:
+            raise _OptionError(exc.message, None, (name,)) from None
+    return kind(**table)
 
 
 # --- profile files --------------------------------------------------------------------------------
@@ -237,8 +278,7 @@ class Profile:
 
     def explain(self, error: ConfigError) -> ConfigError:
         """The same error with the file and the line that it is about."""
-        option = getattr(error, "option", None)
-        where = _where(self.path, self.name, option)
+        where = _where(self.path, self.name, *getattr(error, "path", ()))
         return ConfigError(f"{where}: {error.message}", vendor=error.vendor)
 
 
@@ -275,46 +315,51 @@ def load_profile(name: str, path: str | os.PathLike[str] | None = None) -> Profi
         names = ", ".join(sorted(k for k, v in tables.items() if isinstance(v, dict))) or "none"
         raise ConfigError(f"{found}: no profile {name!r}; there are: {names}")
     if not isinstance(table.get("provider"), str):
-        raise ConfigError(f"{_where(found, name, None)}: the profile {name!r} needs a provider")
+        raise ConfigError(f"{_where(found, name)}: the profile {name!r} needs a provider")
     options = {key: _resolve(found, name, key, value) for key, value in table.items()}
     return Profile(name, found, options)
 
 
 def _resolve(path: Path, profile: str, key: str, value: object) -> object:
     """The value, read from the environment or a file where it says so."""
-    if not isinstance(value, dict) or not set(value) <= {"env", "file"} or len(value) != 1:
+    if not isinstance(value, dict) or len(value) != 1 or not set(value) <= {"env", "file"}:
         return value
     [(kind, name)] = value.items()
+    where = f"{_where(path, profile, key)}: {key!r}"
     if not isinstance(name, str):
-        raise ConfigError(f"{_where(path, profile, key)}: {key!r}: {kind} must name one")
+        raise ConfigError(f"{where}: {kind} names one, in quotes")
     if kind == "env":
         if name not in os.environ:
-            raise ConfigError(f"{_where(path, profile, key)}: {key!r}: ${name} is not set")
-        return os.environ[name]
+            raise ConfigError(f"{where}: ${name} is not set")
+        return _Text(os.environ[name])
     try:
-        return Path(name).read_text(encoding="utf-8").rstrip("\n")
+        return _Text(Path(name).read_text(encoding="utf-8").rstrip("\n"))
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{_where(path, profile, key)}: {key!r}: cannot be read: {exc}") from exc
+        raise ConfigError(f"{where}: cannot be read: {exc}") from exc
 
 
-def _where(path: Path, profile: str, key: str | None) -> str:
-    """``file:line`` of a key of a profile, or of the profile's header.
+def _where(path: Path, profile: str, *keys: str) -> str:
+    """``file:line`` of a key of a profile (of a key of its table), or of the profile's header.
 
     `tomllib` keeps no positions, so the line is searched for in the text that it has accepted.
     """
-    header = re.compile(r"""\s*\[\s*["']?([^\]"']+?)["']?\s*(\.[^\]]*)?\]""")
-    line_of_profile = None
-    inside = False
+    found = None
+    section: tuple[str, ...] = ()
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        match = header.match(line)
-        if match:
-            inside = match[1] == profile or match[1].startswith(f"{profile}.")
-            if inside and line_of_profile is None:
-                line_of_profile = number
-            if inside and key is not None and re.search(rf"\.\s*[\"']?{re.escape(key)}\b", line):
-                return f"{path}:{number}"
-        elif (
-            inside and key is not None and re.match(rf"""\s*["']?{re.escape(key)}["']?\s*[=.]""", line)
-        ):
-            return f"{path}:{number}"
-    return f"{path}:{line_of_profile}" if line_of_profile else str(path)
+        header = re.match(r"\s*\[([^\[\]]+)\]", line)
+        if header:
+            section = _dotted(header[1])
+            here = section
+        else:
+            name = re.match(r"\s*([^=#]+?)\s*=", line)
+            here = (*section, *_dotted(name[1])) if name else ()
+        # The longest prefix of the wanted path that a line defines is where to look.
+        wanted = (profile, *keys)
+        if here and here == wanted[: len(here)] and (found is None or len(here) > found[0]):
+            found = (len(here), number)
+    return f"{path}:{found[1]}" if found else str(path)
+
+
+def _dotted(name: str) -> tuple[str, ...]:
+    """The parts of a dotted TOML key."""
+    return tuple(part.strip().strip("\"'") for part in name.split("."))

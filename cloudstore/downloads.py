@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import suppress
 
 from .driver import Call, Driver, Flow, GetResult, OpContext
@@ -36,7 +35,7 @@ def download_to_file(
         target = os.fspath(path)
         if not isinstance(target, str) or os.path.isdir(target):
             raise InvalidArgumentError(f"{target!r} is no path of a file")
-        part = f"{target}.{secrets.token_hex(6)}.part"
+        part = f"{target}.{ctx.random.getrandbits(48):012x}.part"
         fd = yield Call(None, ctx, os.open, part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             yield from _fill(ctx, reader, fd, progress)

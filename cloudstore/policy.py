@@ -26,7 +26,7 @@ def _check(record: Any, *, least: float, none_allowed: tuple[str, ...] = ()) -> 
             raise ConfigError(
                 f"{type(record).__name__}.{f.name} must be a number of at least {least}, not {value!r}"
             )
-        if f.type == "int" and not isinstance(value, int):
+        if str(f.type).startswith("int") and not isinstance(value, int):
             raise ConfigError(f"{type(record).__name__}.{f.name} must be a whole number")
 
 
@@ -88,12 +88,12 @@ class TransferConfig:
     Attributes:
         part_size: bytes of a part of a multipart upload, and of the buffer for a source that can be
             read only once. Fitted to the vendor's limits.
-        multipart_threshold: an object of known size goes in one request up to this many bytes; a
-            vendor's own smaller limit wins.
+        multipart_threshold: an object of known size goes in one request up to this many bytes; None
+            is where the vendor gains from parts, and its own limit always wins.
     """
 
     part_size: int = 8 * MIB
-    multipart_threshold: int = 64 * MIB
+    multipart_threshold: int | None = None
 
     def __post_init__(self) -> None:
-        _check(self, least=1)
+        _check(self, least=1, none_allowed=("multipart_threshold",))

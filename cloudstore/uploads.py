@@ -108,7 +108,8 @@ def upload(
         return (
             yield from _upload_stream(driver, ctx, bucket, key, source, options, transfer, progress)
         )
-    limit = min(transfer.multipart_threshold, driver.limits.max_put_size)
+    threshold = transfer.multipart_threshold or driver.limits.multipart_threshold
+    limit = min(threshold, driver.limits.max_put_size)
     if payload.size <= limit or not driver.capabilities.multipart:
         if payload.size > driver.limits.max_put_size:
             raise TooLargeError(

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ..bodies import BytesBody, Payload
-from ..capabilities import BucketNameRule, Capabilities, KeyRule, Limits
+from ..capabilities import PORTABLE_BUCKET_NAMES, Capabilities, KeyRule, Limits
 from ..config import Config, Secret
 from ..development_urls import DEVELOPMENT_CAPABILITIES, sign_development_url
 from ..driver import Call, Driver, ErrorInfo, Flow, GetResult, OpContext, Request, Response
@@ -59,16 +59,8 @@ from ..preconditions import check_checksums, check_read, check_write
 
 __all__ = ["MemoryConfig", "MemoryDriver"]
 
-BUCKET_NAMES = BucketNameRule(
-    (
-        (
-            r"[a-z0-9][a-z0-9._-]{0,254}",
-            "a bucket's name has 1 to 255 of a-z, 0-9, '.', '_' and '-', "
-            "and begins with a letter or digit",
-        ),
-    )
-)
-"""Names that are also folder names everywhere, so that `memory` and `file` take the same."""
+LARGEST = Limits().max_object_size
+"""One write takes anything: nothing is gained by parts."""
 
 CAPABILITIES = Capabilities(
     create_bucket=True,
@@ -167,9 +159,9 @@ class MemoryDriver(Driver):
         self.capabilities = CAPABILITIES
         if config.public_url is not None:
             self.capabilities = replace(CAPABILITIES, **DEVELOPMENT_CAPABILITIES)
-        self.limits = Limits(min_part_size=1)
+        self.limits = Limits(min_part_size=1, max_put_size=LARGEST, multipart_threshold=LARGEST)
         self.key_rule = KeyRule()
-        self.bucket_name_rule = BUCKET_NAMES
+        self.bucket_name_rule = PORTABLE_BUCKET_NAMES
         self.endpoint = "memory:"
         self.vendor_options: Mapping[str, frozenset[str]] = MappingProxyType({"memory": frozenset()})
         self._public_url = config.public_url
