@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .bucket import Bucket
+from .bucket import AsyncBucket, Bucket
 from .capabilities import Capabilities, KeyRule, Limits
 from .config import Config, Secret
 from .errors import (
@@ -58,11 +58,11 @@ from .errors import (
 from .events import Event
 from .factory import StoreFactory
 from .model import CommonPrefix, Part, PresignedRequest, PutResult, UploadInfo, UploadRef
-from .multipart import MultipartUpload
-from .object import Object, ObjectList
+from .multipart import AsyncMultipartUpload, MultipartUpload
+from .object import AsyncObject, Object, ObjectList
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .store import Store
-from .writer import ObjectWriter
+from .writer import AsyncObjectWriter, ObjectWriter
 
 if TYPE_CHECKING:
     from .aio import AsyncStore
@@ -71,6 +71,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyExistsError",
+    "AsyncBucket",
+    "AsyncMultipartUpload",
+    "AsyncObject",
+    "AsyncObjectWriter",
     "AsyncStore",
     "AuthenticationError",
     "Bucket",

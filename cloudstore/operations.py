@@ -16,7 +16,7 @@ from typing import Any
 from . import arguments
 from .arguments import check_bucket, check_key, require
 from .bodies import BytesPayload
-from .capabilities import is_internal_metadata
+from .capabilities import RESERVED_PREFIX, is_internal_metadata
 from .driver import Clock, Driver, Flow, Gather, GetResult, OpContext, SystemClock
 from .errors import (
     BucketNotFoundError,
@@ -48,6 +48,7 @@ from .model import (
     UploadInfo,
     UploadRef,
 )
+from .options import HeaderOptions
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .sources import open_source
 from .uploads import Progress, StreamedUpload, settle, upload, with_new_write_id
@@ -383,6 +384,9 @@ class Operations:
         self._check(to_bucket, to_key)
         if not self._discovered:
             yield from self._ready(ctx)
+        for name in changes:
+            if name not in _CHANGEABLE:
+                raise InvalidArgumentError(f"a copy has no option {name!r}")
         options = arguments.checked(arguments.copy_options, self.driver, conditions)
         changed = arguments.checked(arguments.put_options, self.driver, changes) if changes else None
         conditional = options.if_absent or options.if_match is not None
@@ -449,9 +453,11 @@ class Operations:
         yield from self._ready(ctx)
         driver = self.driver
         require(driver, "metadata")
-        changes = arguments.lower_names({n: v for n, v in metadata.items() if v is not None})
-        arguments.check_metadata(driver, changes)
-        removed = {name.lower() for name, value in metadata.items() if value is None}
+        wanted = arguments.lower_names(metadata)
+        changes = {name: value for name, value in wanted.items() if value is not None}
+        removed = wanted.keys() - changes.keys()
+        # An empty value stands for the removal: it is the name that is checked.
+        arguments.check_metadata(driver, {**dict.fromkeys(removed, ""), **changes})
         if not driver.capabilities.update_metadata:
             require(driver, "copy")
         if if_match is not None:
@@ -502,7 +508,7 @@ class Operations:
     # --- listing ---
 
     def list_page(self, ctx: OpContext, bucket: str, options: ListOptions) -> Flow[Page]:
-        """One page, without the placeholder of a folder that is listed itself."""
+        """One page, without what is ours and the placeholder of a folder that is listed itself."""
         self._check_bucket(bucket)
         if not self._discovered:
             yield from self._ready(ctx)
@@ -510,6 +516,8 @@ class Operations:
         page = yield from self.driver.list_page(ctx, bucket, options)
         if options.delimiter and options.prefix.endswith(options.delimiter):
             page.objects = [o for o in page.objects if o.key != options.prefix]
+        page.objects = [o for o in page.objects if not o.key.startswith(RESERVED_PREFIX)]
+        page.prefixes = [p for p in page.prefixes if not p.startswith(RESERVED_PREFIX)]
         return page
 
     def _check_listing(self, options: ListOptions) -> None:
@@ -522,6 +530,8 @@ class Operations:
                 value.encode()
             except UnicodeEncodeError:
                 raise InvalidArgumentError(f"{name} has a lone surrogate") from None
+        if options.token is not None and not isinstance(options.token, str):
+            raise InvalidArgumentError(f"marker is text, not {type(options.token).__name__}")
         if options.delimiter not in ("", "/") and not capabilities.any_delimiter:
             require(self.driver, "any_delimiter")
         if options.start_after:
@@ -542,6 +552,9 @@ class Operations:
         self._check(bucket, key)
         yield from self._ready(ctx)
         require(self.driver, "multipart")
+        for name in ("if_absent", "if_match", "checksum"):
+            if options.get(name):
+                raise InvalidArgumentError(f"{name}= is no matter of an upload's beginning")
         checked = arguments.checked(arguments.put_options, self.driver, options)
         return (yield from self.driver.create_multipart(ctx, bucket, key, checked))
 
@@ -708,6 +721,7 @@ class Operations:
 
 
 _PLAIN_GET = GetOptions()
+_CHANGEABLE = frozenset(HeaderOptions.__annotations__)
 
 
 def visible_metadata(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from .arguments import require
+from .arguments import check_metadata, require
 from .bodies import BytesPayload, FilePayload, Payload
 from .capabilities import Limits
 from .driver import Driver, Flow, OpContext
@@ -56,7 +56,7 @@ def put(
     """Writes an object by one request; settles a conditional write whose answer was lost."""
     if not (options.is_conditional and _settles(driver)):
         return (yield from driver.put_object(ctx, bucket, key, payload, options))
-    write_id, options = _with_write_id(ctx, options)
+    write_id, options = _with_write_id(driver, ctx, options)
     try:
         return (yield from driver.put_object(ctx, bucket, key, payload, options))
     except CloudStoreError as exc:
@@ -82,14 +82,16 @@ def _settles(driver: Driver) -> bool:
     return driver.capabilities.settles_writes and driver.capabilities.metadata
 
 
-def _with_write_id(ctx: OpContext, options: PutOptions) -> tuple[str, PutOptions]:
+def _with_write_id(driver: Driver, ctx: OpContext, options: PutOptions) -> tuple[str, PutOptions]:
     write_id = f"{ctx.random.getrandbits(128):032x}"
-    return write_id, replace(options, metadata={**options.metadata, WRITE_ID: write_id})
+    metadata = {**options.metadata, WRITE_ID: write_id}
+    check_metadata(driver, metadata, internal=True)  # ours counts, and may be what is too much
+    return write_id, replace(options, metadata=metadata)
 
 
 def with_new_write_id(driver: Driver, ctx: OpContext, options: PutOptions) -> tuple[str, PutOptions]:
     """Options that carry a fresh write-id where the vendor can hold one; the id is "" where not."""
-    return _with_write_id(ctx, options) if _settles(driver) else ("", options)
+    return _with_write_id(driver, ctx, options) if _settles(driver) else ("", options)
 
 
 def upload(
