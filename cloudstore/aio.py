@@ -18,7 +18,13 @@ from .downloads import download_to_file
 from .driver import Driver, Flow, OpContext
 from .errors import InvalidArgumentError, StoreClosedError
 from .events import Observer
-from .facade import made_info, make_operations, require_named, split_copy_options
+from .facade import (
+    made_info,
+    make_operations,
+    network_settings,
+    require_named,
+    split_copy_options,
+)
 from .factory import config_from, config_from_profile
 from .media_types import default_content_type, guess_content_type
 from .model import (
@@ -33,7 +39,8 @@ from .model import (
 from .multipart import AsyncMultipartUpload
 from .object import AsyncObject, AsyncObjectOpening, ObjectList
 from .options import CopyOptions, ReadOptions, WriteOptions
-from .runtime.tasks import AsyncRunner
+from .policy import RetryPolicy, Timeouts, TransferConfig
+from .runtime.tasks import AsyncRunner, AsyncTransport
 from .sources import AsyncData
 from .uploads import Progress
 from .writer import AsyncObjectWriter
@@ -54,15 +61,26 @@ class AsyncStore:
     Args:
         config: a Config, or a driver that was made by hand.
         observer: is told an `Event` when an operation starts, retries and ends.
+        timeouts, retry, transfer: for a driver, which has none of its own; they win over a Config's.
 
     Raises:
         ConfigError, MissingDependencyError
     """
 
-    def __init__(self, config: Config | Driver, *, observer: Observer | None = None) -> None:
-        driver, self._operations = make_operations(config, observer, asynchronous=True)
+    def __init__(
+        self,
+        config: Config | Driver,
+        *,
+        observer: Observer | None = None,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        transfer: TransferConfig | None = None,
+    ) -> None:
+        driver, self._operations = make_operations(
+            config, observer, asynchronous=True, timeouts=timeouts, retry=retry, transfer=transfer
+        )
         self._driver = driver
-        self._runner = AsyncRunner()
+        self._runner = AsyncRunner(lambda: _open_transport(config, timeouts))
         self._closed = False
 
     @classmethod
@@ -169,7 +187,7 @@ class AsyncStore:
         if options.get("content_type") is None:
             options["content_type"] = guess_content_type(key)
         return AsyncObjectWriter(
-            lambda f: self._run(ctx, f),
+            lambda f: self._run_while_open(ctx, f),
             lambda: self._run(ctx, self._operations.open_upload(ctx, bucket, key, options, progress)),
         )
 
@@ -507,5 +525,16 @@ class AsyncStore:
             self._check_open()
         return self._operations.context(operation, bucket, key, timeout)
 
+    async def _run_while_open(self, ctx: OpContext, flow: Flow[T]) -> T:
+        """`_run` for what outlives the verb that made its context."""
+        self._check_open()
+        return await self._run(ctx, flow)
+
     async def _run(self, ctx: OpContext, flow: Flow[T]) -> T:
         return await self._runner.execute(ctx, self._driver.scheme, flow)
+
+
+def _open_transport(config: Config | Driver, timeouts: Timeouts | None) -> AsyncTransport:
+    from .wire.aio import AsyncioTransport  # not imported before a request is sent
+
+    return AsyncioTransport(network_settings(config, timeouts))

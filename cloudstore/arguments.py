@@ -151,9 +151,12 @@ def check_metadata(driver: Driver, metadata: Mapping[str, str], *, internal: boo
         )
 
 
-def lower_names(metadata: Mapping[str, str]) -> dict[str, str]:
+V = TypeVar("V", str, str | None)
+
+
+def lower_names(metadata: Mapping[str, V]) -> dict[str, V]:
     """The metadata with its names in lower case; two that then coincide are an error."""
-    lowered: dict[str, str] = {}
+    lowered: dict[str, V] = {}
     for name, value in metadata.items():
         if not isinstance(name, str):
             raise InvalidArgumentError(f"a metadata name is text, not {type(name).__name__}")

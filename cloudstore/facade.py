@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .arguments import require
 from .capabilities import Capabilities
@@ -13,37 +13,67 @@ from .errors import InvalidArgumentError
 from .events import Observer
 from .model import ObjectInfo, PutOptions, PutResult
 from .operations import Operations
-from .options import CopyConditions
+from .options import CopyConditions, HeaderOptions
 from .policy import RetryPolicy, Timeouts, TransferConfig
 
-__all__ = ["made_info", "make_operations", "require_named", "split_copy_options"]
+if TYPE_CHECKING:
+    from .wire.settings import NetworkSettings
+
+__all__ = [
+    "made_info",
+    "make_operations",
+    "network_settings",
+    "require_named",
+    "split_copy_options",
+]
 
 
 def make_operations(
-    config: Config | Driver, observer: Observer | None, *, asynchronous: bool
+    config: Config | Driver,
+    observer: Observer | None,
+    *,
+    asynchronous: bool,
+    timeouts: Timeouts | None = None,
+    retry: RetryPolicy | None = None,
+    transfer: TransferConfig | None = None,
 ) -> tuple[Driver, Operations]:
-    """The driver of a config, and the verbs over it."""
+    """The driver of a config, and the verbs over it; the numbers win over those of the config."""
     if isinstance(config, Driver):
-        return config, Operations(
-            config,
-            timeouts=Timeouts(),
-            retry=RetryPolicy(),
-            transfer=TransferConfig(),
-            observer=observer,
-            asynchronous=asynchronous,
-        )
-    if not isinstance(config, Config):
+        driver = config
+        timeouts = timeouts or Timeouts()
+        retry = retry or RetryPolicy()
+        transfer = transfer or TransferConfig()
+    elif isinstance(config, Config):
+        driver = config.create_driver()
+        timeouts = timeouts or config.timeouts
+        retry = retry or config.retry
+        transfer = transfer or config.transfer
+    else:
         raise InvalidArgumentError(
             f"a store is made from a Config or a Driver, not {type(config).__name__}"
         )
-    driver = config.create_driver()
     return driver, Operations(
         driver,
-        timeouts=config.timeouts,
-        retry=config.retry,
-        transfer=config.transfer,
+        timeouts=timeouts,
+        retry=retry,
+        transfer=transfer,
         observer=observer,
         asynchronous=asynchronous,
+    )
+
+
+def network_settings(config: Config | Driver, timeouts: Timeouts | None) -> NetworkSettings:
+    """How the wire of a store shall behave. Imported here: an embedded store has none."""
+    from .wire.settings import NetworkSettings
+    from .wire.tls import TlsSettings
+
+    if isinstance(config, Driver):
+        return NetworkSettings(timeouts=timeouts or Timeouts())
+    return NetworkSettings(
+        timeouts=timeouts or config.timeouts,
+        tls=TlsSettings(config.verify, config.ca_file),
+        proxy=config.proxy,
+        max_connections=config.max_connections,
     )
 
 
@@ -66,12 +96,15 @@ def made_info(key: str, result: PutResult, options: PutOptions, size: int) -> Ob
 
 
 _CONDITIONS = frozenset(CopyConditions.__annotations__)
+_CHANGES = frozenset(HeaderOptions.__annotations__)
 
 
 def split_copy_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The conditions of a copy, and what it changes."""
     conditions = {n: v for n, v in options.items() if n in _CONDITIONS}
-    changes = {n: v for n, v in options.items() if n not in _CONDITIONS and v is not None}
+    changes = {
+        n: v for n, v in options.items() if n not in _CONDITIONS and not (v is None and n in _CHANGES)
+    }
     return conditions, changes
 
 

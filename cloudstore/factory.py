@@ -35,11 +35,13 @@ _BUILT_IN: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 
 class StoreFactory:
-    """Makes stores. The vendor is a matter of its arguments, never of your code::
+    """Makes stores.
 
-    StoreFactory.create("file:///var/data")
-    StoreFactory.create({"provider": "memory"})
-    StoreFactory.from_profile("prod")
+    The vendor is a matter of its arguments, never of your code::
+
+        StoreFactory.create("file:///var/data")
+        StoreFactory.create({"provider": "memory"})
+        StoreFactory.from_profile("prod")
     """
 
     @staticmethod

@@ -24,7 +24,9 @@ def default_content_type(data: Any) -> str:
     return TEXT_CONTENT_TYPE if isinstance(data, str) else DEFAULT_CONTENT_TYPE
 
 
-def guess_content_type(name: str) -> str:
+def guess_content_type(name: object) -> str:
     """Of a file of this name, by its suffix; a compressed file is bytes."""
+    if not isinstance(name, str):  # a key that its check will refuse
+        return DEFAULT_CONTENT_TYPE
     guessed, encoding = mimetypes.MimeTypes().guess_type(name)
     return guessed if guessed is not None and encoding is None else DEFAULT_CONTENT_TYPE

@@ -384,11 +384,7 @@ class Operations:
         self._check(to_bucket, to_key)
         if not self._discovered:
             yield from self._ready(ctx)
-        for name in changes:
-            if name not in _CHANGEABLE:
-                raise InvalidArgumentError(f"a copy has no option {name!r}")
-        options = arguments.checked(arguments.copy_options, self.driver, conditions)
-        changed = arguments.checked(arguments.put_options, self.driver, changes) if changes else None
+        options, changed = self._copy_options(conditions, changes)
         conditional = options.if_absent or options.if_match is not None
         write_id = ""
         try:
@@ -409,6 +405,17 @@ class Operations:
                 raise
             return (yield from settle(self.driver, ctx, to_bucket, to_key, write_id, exc))
 
+    def _copy_options(
+        self, conditions: Mapping[str, Any], changes: Mapping[str, Any]
+    ) -> tuple[CopyOptions, PutOptions | None]:
+        for name in changes:
+            if name not in _CHANGEABLE:
+                raise InvalidArgumentError(f"a copy has no option {name!r}")
+        options = arguments.checked(arguments.copy_options, self.driver, conditions)
+        if not changes:
+            return options, None
+        return options, arguments.checked(arguments.put_options, self.driver, changes)
+
     def move_object(
         self,
         ctx: OpContext,
@@ -423,7 +430,9 @@ class Operations:
         if (bucket, key) == (to_bucket, to_key):
             raise InvalidArgumentError("an object cannot be moved onto itself")
         self._check(bucket, key)
+        self._check(to_bucket, to_key)
         yield from self._ready(ctx)
+        self._copy_options(conditions, changes)  # refuses before anything is sent
         capabilities = self.driver.capabilities
         pinned = dict(conditions)
         etag = pinned.get("source_if_match")
@@ -554,7 +563,10 @@ class Operations:
         require(self.driver, "multipart")
         for name in ("if_absent", "if_match", "checksum"):
             if options.get(name):
-                raise InvalidArgumentError(f"{name}= is no matter of an upload's beginning")
+                raise InvalidArgumentError(
+                    f"{name}= is not for the beginning of a multipart upload; "
+                    "conditions are given to its completion"
+                )
         checked = arguments.checked(arguments.put_options, self.driver, options)
         return (yield from self.driver.create_multipart(ctx, bucket, key, checked))
 

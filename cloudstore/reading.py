@@ -20,6 +20,7 @@ from .errors import (
     PreconditionFailedError,
     StoreClosedError,
     TransportError,
+    UnsupportedError,
 )
 from .model import ByteRange, GetOptions, ObjectInfo
 
@@ -213,7 +214,9 @@ class ObjectReader:
         options = GetOptions()
         if self._position or self._start:
             if not driver.capabilities.ranges:
-                raise TransportError(f"{driver.scheme} has no ranges: cannot go on at {self._position}")
+                raise UnsupportedError(
+                    f"{driver.scheme} has no ranges: cannot read from {self._position}"
+                )
             at = self._start + self._position
             end = None if not self._pinned or self._end == self.info.size else self._end
             options.range = ByteRange(at, end)
@@ -247,6 +250,7 @@ class ObjectReader:
         self._drop_body()
         ctx = self._context()
         error.attempts = failures
+        error.outcome = "not_applied"
         if failures >= ctx.retry.attempts or not self._driver.capabilities.ranges:
             raise error
         if failures > 1:

@@ -19,7 +19,13 @@ from .downloads import download_to_file
 from .driver import Driver, Flow, OpContext
 from .errors import InvalidArgumentError, StoreClosedError
 from .events import Observer
-from .facade import made_info, make_operations, require_named, split_copy_options
+from .facade import (
+    made_info,
+    make_operations,
+    network_settings,
+    require_named,
+    split_copy_options,
+)
 from .factory import config_from, config_from_profile
 from .media_types import default_content_type, guess_content_type
 from .model import (
@@ -34,7 +40,8 @@ from .model import (
 from .multipart import MultipartUpload
 from .object import Object, ObjectList
 from .options import CopyOptions, ReadOptions, WriteOptions
-from .runtime.threads import SyncRunner
+from .policy import RetryPolicy, Timeouts, TransferConfig
+from .runtime.threads import SyncRunner, SyncTransport
 from .sources import Data
 from .uploads import Progress
 from .writer import ObjectWriter
@@ -54,15 +61,26 @@ class Store:
     Args:
         config: a Config, or a driver that was made by hand.
         observer: is told an `Event` when an operation starts, retries and ends.
+        timeouts, retry, transfer: for a driver, which has none of its own; they win over a Config's.
 
     Raises:
         ConfigError, MissingDependencyError
     """
 
-    def __init__(self, config: Config | Driver, *, observer: Observer | None = None) -> None:
-        driver, self._operations = make_operations(config, observer, asynchronous=False)
+    def __init__(
+        self,
+        config: Config | Driver,
+        *,
+        observer: Observer | None = None,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        transfer: TransferConfig | None = None,
+    ) -> None:
+        driver, self._operations = make_operations(
+            config, observer, asynchronous=False, timeouts=timeouts, retry=retry, transfer=transfer
+        )
         self._driver = driver
-        self._runner = SyncRunner()
+        self._runner = SyncRunner(lambda: _open_transport(config, timeouts))
         self._closed = False
 
     @classmethod
@@ -210,7 +228,7 @@ class Store:
         if options.get("content_type") is None:
             options["content_type"] = guess_content_type(key)
         flow = self._operations.open_upload(ctx, bucket, key, options, progress)
-        return ObjectWriter(lambda f: self._run(ctx, f), self._run(ctx, flow))
+        return ObjectWriter(lambda f: self._run_while_open(ctx, f), self._run(ctx, flow))
 
     # --- reading ---
 
@@ -628,5 +646,16 @@ class Store:
             self._check_open()
         return self._operations.context(operation, bucket, key, timeout)
 
+    def _run_while_open(self, ctx: OpContext, flow: Flow[T]) -> T:
+        """`_run` for what outlives the verb that made its context."""
+        self._check_open()
+        return self._run(ctx, flow)
+
     def _run(self, ctx: OpContext, flow: Flow[T]) -> T:
         return self._runner.execute(ctx, self._driver.scheme, flow)
+
+
+def _open_transport(config: Config | Driver, timeouts: Timeouts | None) -> SyncTransport:
+    from .wire.blocking import BlockingTransport  # not imported before a request is sent
+
+    return BlockingTransport(network_settings(config, timeouts))

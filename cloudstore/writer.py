@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -68,9 +69,11 @@ class ObjectWriter(io.RawIOBase):
     def abort(self) -> None:
         """Leaves what was there, and forgets what was written."""
         upload, self._upload = self._upload, None
-        if upload is not None:
-            self._run(upload.abort())
-        super().close()
+        try:
+            if upload is not None:
+                self._run(upload.abort())
+        finally:
+            super().close()
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +92,8 @@ class ObjectWriter(io.RawIOBase):
     def __del__(self) -> None:
         # io.RawIOBase would close, which here would publish half an object.
         if getattr(self, "_upload", None) is not None:
-            self.abort()
+            with suppress(StoreClosedError):
+                self.abort()
 
 
 class AsyncObjectWriter:

@@ -153,7 +153,7 @@ def test_the_signed_disposition_wins_over_the_stored_one(served: Served) -> None
 def test_keys_go_through_exactly(served: Served, key: str) -> None:
     put = served.store.presign("photos", key, "PUT")
     assert served.go(put, b"at " + key.encode())[0].status == 200
-    assert [found.key for found in served.store.iter_objects("photos")] == [key]
+    assert [found.key for found in served.store.get_all_objects("photos")] == [key]
     assert served.go(served.store.presign("photos", key))[1] == b"at " + key.encode()
 
 

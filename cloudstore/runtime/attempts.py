@@ -11,11 +11,19 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from ..driver import Call, Driver, Effect, ErrorInfo, OpContext, Request, Sleep
-from ..errors import CloudStoreError, DeadlineExceededError, error_class
+from ..driver import Call, Driver, Effect, ErrorInfo, Flow, OpContext, Request, Response, Sleep
+from ..errors import CloudStoreError, DeadlineExceededError, TransportError, error_class
 from ..events import Event
 
 __all__ = ["Attempt", "RetryBudgets", "check_deadline", "finish_error", "observed", "perform"]
+
+FIRST_ERROR_STATUS = 300
+"""Redirects are not followed: what they say is read like an error."""
+MAX_ERROR_BYTES = 256 * 1024
+"""How long the body of an error may be; its code stands at the beginning."""
+MAX_BUFFERED_BYTES = 64 * 1024 * 1024
+"""How long an answer may be that is read whole; a listing of 1,000 keys has less than 4 MiB."""
+BUFFER_BYTES = 64 * 1024
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 BUDGET_REFUND = 0.1
@@ -96,6 +104,8 @@ def perform(
                     credentials = yield from effect.owner.credentials(ctx, rejected)
                     headers = effect.owner.authorize(effect, credentials, ctx.clock.now())
                 answer = yield Attempt(effect, headers)
+                if isinstance(effect, Request) and answer.body is not None:
+                    yield from _buffer(effect, answer)
             except Exception as exc:
                 failure = exc
             else:
@@ -123,6 +133,25 @@ def perform(
             yield Sleep(delay)
         failure = None
         attempt += 1
+
+
+def _buffer(request: Request, response: Response) -> Flow[None]:
+    """Reads the body of an answer where it is wanted whole, or belongs to an error."""
+    body = response.body
+    if body is None or not (request.buffered or response.status >= FIRST_ERROR_STATUS):
+        return
+    limit = MAX_BUFFERED_BYTES if request.buffered else MAX_ERROR_BYTES
+    content = body.take()
+    if content is None:
+        pieces = bytearray()
+        buffer = memoryview(bytearray(BUFFER_BYTES))
+        while count := (yield from body.readinto(buffer)):
+            pieces += buffer[:count]
+            if len(pieces) > limit:
+                body.close()
+                raise TransportError("the answer is too long", outcome="unknown")
+        content = bytes(pieces)
+    response.content, response.body = content, None
 
 
 def _as_error(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
@@ -49,7 +49,7 @@ T = TypeVar("T")
 class AsyncTransport(Protocol):
     """Moves the bytes of requests on asyncio."""
 
-    async def exchange(self, request: Request, headers: dict[str, str]) -> Response:
+    async def exchange(self, request: Request, headers: Mapping[str, str]) -> Response:
         """Sends once. Raises TransportError or DeadlineExceededError, with a true outcome."""
 
     async def recv(self, effect: Recv) -> int:
@@ -60,10 +60,15 @@ class AsyncTransport(Protocol):
 
 
 class AsyncRunner:
-    """Performs flows for an `AsyncStore`."""
+    """Performs flows for an `AsyncStore`.
 
-    def __init__(self, transport: AsyncTransport | None = None) -> None:
-        self._transport = transport
+    Args:
+        open_transport: makes what moves the bytes of requests, at the first one; None: there are none.
+    """
+
+    def __init__(self, open_transport: Callable[[], AsyncTransport] | None = None) -> None:
+        self._open_transport = open_transport
+        self._transport: AsyncTransport | None = None
         self._budgets = RetryBudgets()
         self._cells = Cells()
         self._flights: dict[tuple[object, object, str], asyncio.Future[None]] = {}
@@ -138,7 +143,7 @@ class AsyncRunner:
             case Attempt():
                 if isinstance(effect.effect, Call):
                     return await _call(effect.effect)
-                return await self._wire.exchange(effect.effect, dict(effect.headers))
+                return await self._wire.exchange(effect.effect, effect.headers)
             case Recv():
                 return await self._wire.recv(effect)
             case Sleep():
@@ -155,7 +160,11 @@ class AsyncRunner:
     @property
     def _wire(self) -> AsyncTransport:
         if self._transport is None:
-            raise TypeError("this driver sends requests, but its store was made without a transport")
+            if self._open_transport is None:
+                raise TypeError(
+                    "this driver sends requests, but its store was made without a transport"
+                )
+            self._transport = self._open_transport()
         return self._transport
 
     async def _once(self, effect: Once) -> Any:
@@ -265,7 +274,7 @@ async def _call(call: Call) -> Any:
     if not call.blocking:
         result = call.function(*call.args)
         return await result if inspect.isawaitable(result) else result
-    future = asyncio.get_running_loop().run_in_executor(None, call.function, *call.args)
+    future = asyncio.get_running_loop().run_in_executor(None, _do, [call])
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
@@ -277,6 +286,16 @@ async def _call(call: Call) -> Any:
         if not future.cancelled():
             future.exception()
         raise
+
+
+def _do(work: list[Call]) -> Any:
+    """Does the one piece of work, and lets go of it before its result is known.
+
+    A thread of the pool holds its arguments a moment longer than that: a caller who then closes a
+    BytesIO would find that its bytes are still in use.
+    """
+    call = work.pop()
+    return call.function(*call.args)
 
 
 async def _settle_some(running: set[asyncio.Task[Any]], effect: Gather) -> set[asyncio.Task[Any]]:

@@ -11,7 +11,7 @@ import copy
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
@@ -91,7 +91,7 @@ class Scope:
 class SyncTransport(Protocol):
     """Moves the bytes of requests, blocking."""
 
-    def exchange(self, request: Request, headers: dict[str, str], scope: Scope | None) -> Response:
+    def exchange(self, request: Request, headers: Mapping[str, str], scope: Scope | None) -> Response:
         """Sends once. Raises TransportError or DeadlineExceededError, with a true outcome."""
 
     def recv(self, effect: Recv) -> int:
@@ -102,10 +102,15 @@ class SyncTransport(Protocol):
 
 
 class SyncRunner:
-    """Performs flows for a `Store`. Any number of threads may use it."""
+    """Performs flows for a `Store`. Any number of threads may use it.
 
-    def __init__(self, transport: SyncTransport | None = None) -> None:
-        self._transport = transport
+    Args:
+        open_transport: makes what moves the bytes of requests, at the first one; None: there are none.
+    """
+
+    def __init__(self, open_transport: Callable[[], SyncTransport] | None = None) -> None:
+        self._open_transport = open_transport
+        self._transport: SyncTransport | None = None
         self._budgets = RetryBudgets()
         self._cells = Cells()
         self._flights: dict[tuple[object, str], _Flight] = {}
@@ -198,7 +203,7 @@ class SyncRunner:
         effect = attempt.effect
         if isinstance(effect, Call):
             return effect.function(*effect.args)
-        return self._wire.exchange(effect, dict(attempt.headers), scope)
+        return self._wire.exchange(effect, attempt.headers, scope)
 
     def _recv(self, effect: Recv, scope: Scope | None) -> int:
         if scope is None:
@@ -211,9 +216,15 @@ class SyncRunner:
 
     @property
     def _wire(self) -> SyncTransport:
-        if self._transport is None:
+        transport = self._transport
+        if transport is not None:
+            return transport
+        if self._open_transport is None:
             raise TypeError("this driver sends requests, but its store was made without a transport")
-        return self._transport
+        with self._lock:
+            if self._transport is None:
+                self._transport = self._open_transport()
+            return self._transport
 
     def _once(self, effect: Once, scope: Scope | None) -> Any:
         name = (effect.owner, effect.key)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import copy
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any, Protocol, TypeVar
 
 from ..driver import (
@@ -76,7 +76,7 @@ class SimulatedClock:
 class SimulatedTransport(Protocol):
     """The network of a simulation: it answers by flows, so that it may let time pass."""
 
-    def exchange(self, request: Request, headers: dict[str, str]) -> Flow[Response]:
+    def exchange(self, request: Request, headers: Mapping[str, str]) -> Flow[Response]:
         """Sends once. Raises TransportError or DeadlineExceededError, with a true outcome."""
 
     def recv(self, effect: Recv) -> Flow[int]:
@@ -302,7 +302,7 @@ class Simulation:
             case Attempt():
                 if isinstance(effect.effect, Call):
                     return effect.effect.function(*effect.effect.args)
-                return _Push(self._wire.exchange(effect.effect, dict(effect.headers)))
+                return _Push(self._wire.exchange(effect.effect, effect.headers))
             case Recv():
                 return _Push(self._wire.recv(effect))
             case Once():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from cloudstore import RetryPolicy
@@ -13,7 +13,7 @@ from cloudstore.runtime.tasks import AsyncRunner
 from cloudstore.runtime.threads import Scope, SyncRunner
 from cloudstore.testing.simulation import Simulation
 
-Answer = Callable[[Request, dict[str, str]], Response]
+Answer = Callable[[Request, Mapping[str, str]], Response]
 
 
 class Runner(Protocol):
@@ -39,10 +39,10 @@ class Network:
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
-        self.seen: list[dict[str, str]] = []
+        self.seen: list[Mapping[str, str]] = []
         self.closed = False
 
-    def answer(self, request: Request, headers: dict[str, str]) -> Response:
+    def answer(self, request: Request, headers: Mapping[str, str]) -> Response:
         self.seen.append(headers)
         return self._answer(request, headers)
 
@@ -56,7 +56,7 @@ class ThreadTransport:
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def exchange(self, request: Request, headers: dict[str, str], scope: Scope | None) -> Response:
+    def exchange(self, request: Request, headers: Mapping[str, str], scope: Scope | None) -> Response:
         return self._network.answer(request, headers)
 
     def recv(self, effect: Recv) -> int:
@@ -70,7 +70,7 @@ class TaskTransport:
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    async def exchange(self, request: Request, headers: dict[str, str]) -> Response:
+    async def exchange(self, request: Request, headers: Mapping[str, str]) -> Response:
         await asyncio.sleep(0)
         return self._network.answer(request, headers)
 
@@ -85,7 +85,7 @@ class FlowTransport:
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def exchange(self, request: Request, headers: dict[str, str]) -> Flow[Response]:
+    def exchange(self, request: Request, headers: Mapping[str, str]) -> Flow[Response]:
         yield from ()
         return self._network.answer(request, headers)
 
@@ -96,7 +96,7 @@ class FlowTransport:
 
 class Threads:
     def __init__(self, network: Network | None = None) -> None:
-        self._runner = SyncRunner(ThreadTransport(network) if network else None)
+        self._runner = SyncRunner((lambda: ThreadTransport(network)) if network else None)
 
     def context(self, deadline: float | None = None, retry: RetryPolicy | None = None) -> OpContext:
         return real_context(deadline, retry)
@@ -110,7 +110,7 @@ class Threads:
 
 class Tasks:
     def __init__(self, network: Network | None = None) -> None:
-        self._runner = AsyncRunner(TaskTransport(network) if network else None)
+        self._runner = AsyncRunner((lambda: TaskTransport(network)) if network else None)
         self._loop = asyncio.Runner()
         self._closed = False
 

@@ -88,11 +88,11 @@ class Vendor(MemoryDriver):
         )
 
 
-def scripted(*answers: int | Exception) -> Callable[[Request, dict[str, str]], Response]:
+def scripted(*answers: int | Exception) -> Callable[[Request, Mapping[str, str]], Response]:
     """Answers in turn, the last one for ever."""
     left = list(answers)
 
-    def answer(request: Request, headers: dict[str, str]) -> Response:
+    def answer(request: Request, headers: Mapping[str, str]) -> Response:
         next_one = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(next_one, Exception):
             raise next_one
@@ -208,7 +208,7 @@ def test_rejected_credentials_are_renewed_once(make_runner: Any) -> None:
 def test_retry_after_is_honoured_and_a_long_one_is_no_retry(make_runner: Any) -> None:
     pauses: list[float] = []
 
-    def answer(request: Request, headers: dict[str, str]) -> Response:
+    def answer(request: Request, headers: Mapping[str, str]) -> Response:
         return Response(429, {"retry-after": "0.01"}) if not pauses else Response(200, {})
 
     def told(event: Event) -> None:

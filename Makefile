@@ -1,0 +1,87 @@
+# Everything that a developer runs. POSIX make only, so that GNU make (any age) and BSD make agree.
+#
+# All of it works from a fresh clone: the first target that needs Python makes ./.venv and installs
+# into it with pip; a second run finds the stamp files below and starts at once; a changed
+# pyproject.toml installs again. Nothing outside this folder is written.
+#
+#   make test PYTHON=/path/to/python3.12    uses that Python
+#   make clean                              removes what was made
+
+# The first of these that runs is taken: a name on the path may be there and fail, as a shim does.
+PYTHON = python3.14 python3.13 python3.12 python3.11 python3
+WORKERS = 2
+
+VENV = .venv
+RUN = $(VENV)/bin/python
+# The cache of pip stays in the tree as well.
+PIP = PIP_CACHE_DIR="$$PWD/$(VENV)/pip-cache" PIP_USER=0 $(RUN) -m pip --disable-pip-version-check
+
+.PHONY: help demo test lint unittest docs bench coverage clean
+.NOTPARALLEL:
+
+help:
+	@echo "make demo      store this repository's files and read them back"
+	@echo "make test      everything that must hold: lint, types, tests, documentation"
+	@echo "make lint      ruff and mypy only"
+	@echo "make docs      the documentation, into build/docs/index.html"
+	@echo "make bench     speed, side by side with obstore"
+	@echo "make coverage  which lines the tests run"
+	@echo "make clean     remove what was made"
+
+demo: $(VENV)/base
+	@$(RUN) demo/demo.py
+
+test: lint unittest docs
+
+lint: $(VENV)/dev
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+unittest: $(VENV)/dev
+	$(RUN) -m pytest -n $(WORKERS)
+
+docs: $(VENV)/dev
+	$(RUN) -m sphinx -b html -W --keep-going -q docs build/docs
+	@echo "The documentation is build/docs/index.html"
+
+bench: $(VENV)/bench
+	$(RUN) benchmarks/embedded.py
+
+coverage: $(VENV)/dev
+	$(RUN) -m coverage erase
+	$(RUN) -m coverage run -m pytest
+	$(RUN) -m coverage combine -q
+	$(RUN) -m coverage report
+
+clean:
+	rm -rf $(VENV) build dist demo-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+
+$(VENV)/base: pyproject.toml
+	@found=; \
+	for python in $(PYTHON); do \
+	    if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+	        >/dev/null 2>&1; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	    echo "cloudstore needs Python 3.11 or newer with venv (Debian: apt install python3-venv)." >&2; \
+	    echo "None of these is one: $(PYTHON). Name yours: make PYTHON=/path/to/python3" >&2; \
+	    exit 1; \
+	fi; \
+	if ! $(RUN) -m pip --version >/dev/null 2>&1; then \
+	    echo "Making $(VENV) with $$found"; \
+	    rm -rf $(VENV) && "$$found" -m venv $(VENV); \
+	fi
+	@$(PIP) install --quiet --upgrade pip
+	@$(PIP) install --quiet --editable .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/base
+	@echo "Installing the tools for tests and documentation"
+	@$(PIP) install --quiet --group test --group docs
+	@touch $@
+
+$(VENV)/bench: $(VENV)/base
+	@echo "Installing what is measured against"
+	@$(PIP) install --quiet --group bench
+	@touch $@

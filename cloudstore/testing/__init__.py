@@ -1,0 +1,90 @@
+"""What proves that a driver is right, for this library's own drivers and for everybody else's.
+
+`ConformanceSuite`
+    pytest classes that hold a driver to the contract. Give them a `Harness` and run pytest::
+
+        from cloudstore.testing import ConformanceSuite, Harness
+
+        class MyHarness(Harness):
+            def make_driver(self):
+                return MyConfig(endpoint="http://127.0.0.1:9000", ...).create_driver()
+
+        class TestMyVendor(ConformanceSuite):
+            harness = MyHarness()
+
+`PassThroughDriver`, `BorrowingDriver`
+    bases of wrappers around drivers.
+`FailoverDriver`
+    a driver over two drivers: the proof that the driver interface is enough.
+`Simulation`, `UnreliableDriver`, `Faults`
+    the third runner, with a virtual clock, and a bad network between an engine and a driver.
+`BROKEN_DRIVERS`
+    drivers that are wrong on purpose, each with the tests that must find it out.
+`DevelopmentServer`
+    serves the presigned URLs of the embedded drivers.
+`BlockingFace`, `blocking_store`, `LoopThread`
+    an `AsyncStore` behind the verbs of `Store`.
+
+It needs the extra ``cloudstore[testing]`` (pytest, hypothesis) as soon as the suite is used. Names are
+loaded when they are used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .blocking_face import BlockingFace, LoopThread, blocking_store
+    from .broken import BROKEN_DRIVERS, BrokenDriver
+    from .conformance import ConformanceSuite, Harness
+    from .failover import FailoverDriver
+    from .pass_through import BorrowingDriver, PassThroughDriver
+    from .server import DevelopmentServer
+    from .simulation import Simulation
+    from .unreliable import Faults, UnreliableDriver
+
+__all__ = [
+    "BROKEN_DRIVERS",
+    "BlockingFace",
+    "BorrowingDriver",
+    "BrokenDriver",
+    "ConformanceSuite",
+    "DevelopmentServer",
+    "FailoverDriver",
+    "Faults",
+    "Harness",
+    "LoopThread",
+    "PassThroughDriver",
+    "Simulation",
+    "UnreliableDriver",
+    "blocking_store",
+]
+
+_LAZY = {
+    "BROKEN_DRIVERS": "broken",
+    "BlockingFace": "blocking_face",
+    "BorrowingDriver": "pass_through",
+    "BrokenDriver": "broken",
+    "ConformanceSuite": "conformance",
+    "DevelopmentServer": "server",
+    "FailoverDriver": "failover",
+    "Faults": "unreliable",
+    "Harness": "conformance",
+    "LoopThread": "blocking_face",
+    "PassThroughDriver": "pass_through",
+    "Simulation": "simulation",
+    "UnreliableDriver": "unreliable",
+    "blocking_store": "blocking_face",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'cloudstore.testing' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,51 @@
+"""`Harness`: what the conformance suite must be told about a vendor. Everything else it finds out."""
+
+from __future__ import annotations
+
+import uuid
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from typing import ClassVar
+
+from ...driver import Driver
+from ...policy import RetryPolicy
+
+__all__ = ["Harness"]
+
+
+class Harness(ABC):
+    """Makes drivers for the suite. Nothing may happen before the first call: pytest builds it early.
+
+    Attributes:
+        retry: the policy of the stores under test.
+        secrets: texts that no repr, log record or error may hold: keys, tokens, passwords.
+    """
+
+    retry: ClassVar[RetryPolicy] = RetryPolicy()
+    secrets: tuple[str, ...] = ()
+
+    @abstractmethod
+    def make_driver(self) -> Driver:
+        """A new driver. Where the vendor allows it, of an empty account of its own.
+
+        The suite makes buckets of unique names and deletes them, so a shared account does no harm.
+        """
+
+    def second_view(self, driver: Driver) -> Driver | None:
+        """Another driver on the data of `driver`, as another process has; None: there can be none."""
+        return None
+
+    def bucket_name(self) -> str:
+        """A name that no bucket has."""
+        return f"conformance-{uuid.uuid4().hex[:20]}"
+
+    def provide_bucket(self, driver: Driver) -> str:
+        """An empty bucket, for a vendor whose API creates none (``create_bucket`` is False)."""
+        raise NotImplementedError("a vendor that cannot create buckets needs Harness.provide_bucket")
+
+    def serving(self, driver: Driver) -> AbstractContextManager[object]:
+        """While this is entered, presigned URLs of `driver` work. A real vendor's always do."""
+        return nullcontext()
+
+    def close(self) -> None:  # noqa: B027 - most harnesses start nothing
+        """Ends what the harness started. Drivers are closed by the suite."""

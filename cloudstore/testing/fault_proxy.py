@@ -1,0 +1,360 @@
+"""A TCP proxy that breaks connections on purpose, for tests of clients and drivers.
+
+It stands between a client and a server on this machine and relays bytes, until it is told to do harm:
+refuse, delay, throttle, stall, cut either way, lose an answer, answer itself, flip a byte. It counts
+what it saw. It listens on loopback, has one thread of its own, and may be told from any thread::
+
+    with FaultProxy("127.0.0.1", server_port) as proxy:
+        client = Client(proxy.url)
+        proxy.inject(Fault(cut_down_after=1000), times=1)
+
+On TLS it relays what is encrypted, unless it is given contexts to take TLS off and put it on again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal, Self, TypeVar
+
+__all__ = ["Fault", "FaultCounts", "FaultProxy"]
+
+T = TypeVar("T")
+PIECE_BYTES = 64 * 1024
+SLICES_PER_SECOND = 50
+"""A throttled stream moves in so many pieces a second."""
+CLOSE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What goes wrong. Bytes are counted on each connection from when the fault met it.
+
+    "Down" is from the server to the client, "up" the other way. What is set together happens together.
+
+    Attributes:
+        refuse: a new connection is reset at once, an open one at its next byte.
+        latency: seconds that each piece of an answer is late.
+        rate: bytes a second, down.
+        stall_down_after, stall_up_after: so many bytes pass, then nothing more moves that way.
+        cut_down_after, cut_up_after: so many bytes pass, then both connections end as `cut` says.
+        cut: ``"reset"`` (RST) or ``"close"`` (FIN).
+        lose_answer: the request reaches the server; at the first byte of the answer the client's
+            connection is reset.
+        answer: sent to the client in the server's stead, after the head of its request; then the
+            connection is closed.
+        flip_down_at: the byte of this number, from 0, comes with all its bits turned over.
+    """
+
+    refuse: bool = False
+    latency: float = 0.0
+    rate: float | None = None
+    stall_down_after: int | None = None
+    stall_up_after: int | None = None
+    cut_down_after: int | None = None
+    cut_up_after: int | None = None
+    cut: Literal["reset", "close"] = "reset"
+    lose_answer: bool = False
+    answer: bytes | None = None
+    flip_down_at: int | None = None
+
+
+@dataclass(slots=True)
+class FaultCounts:
+    """What a proxy saw.
+
+    Attributes:
+        connections: that clients made.
+        hits: connections that met a fault.
+        bytes_up, bytes_down: that were relayed.
+    """
+
+    connections: int = 0
+    hits: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
+
+
+class FaultProxy:
+    """Relays to ``host:port`` from when it is made until it is closed.
+
+    Args:
+        tls: takes TLS off what clients send.
+        upstream_tls: puts TLS on what goes to the server.
+
+    Attributes:
+        counts: what it saw; grows while it is read.
+        port: where it listens, on 127.0.0.1.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        upstream_tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._upstream = (host, port)
+        self._tls = tls
+        self._upstream_tls = upstream_tls
+        self._fault: Fault | None = None
+        self._generation = 0
+        self._left: int | None = None
+        self._relays: set[_Relay] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self.counts = FaultCounts()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
+        self._thread.start()
+        try:
+            self._server = self._call(
+                asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=tls, limit=PIECE_BYTES)
+            )
+        except BaseException:
+            self._stop_thread()
+            raise
+        self.port: int = self._server.sockets[0].getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        """Its origin, such as ``"http://127.0.0.1:49152"``."""
+        return f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self.port}"
+
+    def inject(self, fault: Fault, times: int | None = None) -> None:
+        """From now on connections, open and new, meet this fault in the place of any other.
+
+        Args:
+            times: how many of them do; None is all.
+        """
+
+        async def set_fault() -> None:
+            self._fault, self._left = fault, times
+            self._generation += 1
+            for relay in self._relays:
+                relay.reconsider()
+
+        self._call(set_fault())
+
+    def heal(self) -> None:
+        """Relays faithfully again; what is stalled goes on."""
+
+        async def clear_fault() -> None:
+            self._fault = None
+            self._generation += 1
+            for relay in self._relays:
+                relay.reconsider()
+
+        self._call(clear_fault())
+
+    def reset_connections(self) -> None:
+        """Resets what is open now."""
+
+        async def reset() -> None:
+            for relay in list(self._relays):
+                relay.end("reset")
+
+        self._call(reset())
+
+    def close(self) -> None:
+        """Ends all connections and the thread; any number of times."""
+        if not self._closed:
+            self._closed = True
+            self._call(self._shut_down())
+            self._stop_thread()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<FaultProxy: {self.url} to {self._upstream[0]}:{self._upstream[1]}>"
+
+    def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(CLOSE_SECONDS)
+
+    def _stop_thread(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _shut_down(self) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        for relay in list(self._relays):
+            relay.end("reset")
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # transports close their sockets in the loop's next round
+
+    def _take_fault(self) -> Fault | None:
+        """The fault, for one more connection."""
+        if self._fault is None or self._left == 0:
+            return None
+        if self._left is not None:
+            self._left -= 1
+        self.counts.hits += 1
+        return self._fault
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self.counts.connections += 1
+        relay = _Relay(self, reader, writer)
+        self._relays.add(relay)
+        try:
+            await relay.run(self._upstream, self._upstream_tls)
+        except (OSError, EOFError, asyncio.LimitOverrunError):
+            relay.end("reset")
+        except asyncio.CancelledError:
+            relay.end("reset")
+        finally:
+            self._relays.discard(relay)
+
+
+class _Relay:
+    """One client's connection and the one to the server that belongs to it."""
+
+    def __init__(
+        self, proxy: FaultProxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._proxy = proxy
+        self._client = reader, writer
+        self._writers = [writer]
+        self._changed = asyncio.Event()
+        self._fault: Fault | None = None
+        self._seen = 0
+        self._up = self._down = 0
+
+    def reconsider(self) -> None:
+        """The proxy's fault has changed."""
+        self._changed.set()
+
+    def end(self, how: Literal["reset", "close"]) -> None:
+        """Ends both connections."""
+        for writer in self._writers:
+            if how == "reset":
+                sock = writer.get_extra_info("socket")
+                with suppress(OSError):  # closed already
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                writer.transport.abort()
+            else:
+                writer.close()
+
+    def _current(self) -> Fault | None:
+        """The fault that holds for this connection; counting begins anew with each."""
+        if self._proxy._generation != self._seen:
+            self._seen = self._proxy._generation
+            self._fault = self._proxy._take_fault()
+            self._up = self._down = 0
+        return self._fault
+
+    async def run(self, upstream: tuple[str, int], tls: ssl.SSLContext | None) -> None:
+        fault = self._current()
+        if fault is not None and fault.refuse:
+            self.end("reset")
+            return
+        reader, writer = self._client
+        if fault is not None and fault.answer is not None:
+            await self._answer(fault.answer)
+            return
+        host, port = upstream
+        server_reader, server_writer = await asyncio.open_connection(
+            host, port, ssl=tls, limit=PIECE_BYTES
+        )
+        self._writers.append(server_writer)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pump(reader, server_writer, down=False))
+            group.create_task(self._pump(server_reader, writer, down=True))
+        self.end("close")
+
+    async def _answer(self, answer: bytes) -> None:
+        reader, writer = self._client
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.write_eof() if writer.can_write_eof() else writer.close()
+        while await reader.read(PIECE_BYTES):  # else what is unread would reset the connection
+            pass
+        writer.close()
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, down: bool
+    ) -> None:
+        try:
+            while data := await reader.read(PIECE_BYTES):
+                while data:
+                    data = await self._relay(data, writer, down=down)
+            if writer.can_write_eof():
+                writer.write_eof()
+            elif not writer.is_closing():
+                self.end("close")  # TLS has no half of a connection
+        except OSError:
+            self.end("reset")
+
+    async def _relay(self, data: bytes, writer: asyncio.StreamWriter, *, down: bool) -> bytes:
+        """Passes on what may pass of a piece; returns the rest."""
+        fault = self._current()
+        if fault is None:
+            await self._write(data, writer, down=down)
+            return b""
+        if fault.refuse or fault.answer is not None or (down and fault.lose_answer):
+            self.end("reset")
+            return b""
+        passed = self._down if down else self._up
+        cut_after = fault.cut_down_after if down else fault.cut_up_after
+        stall_after = fault.stall_down_after if down else fault.stall_up_after
+        limits = [limit - passed for limit in (cut_after, stall_after) if limit is not None]
+        piece = data[: max(0, min(limits, default=len(data)))]
+        if down:
+            piece = self._flip(piece, fault.flip_down_at)
+            piece = await self._slow(piece, fault)
+        if piece:
+            await self._write(piece, writer, down=down)
+        rest = data[len(piece) :]
+        passed += len(piece)
+        if cut_after is not None and passed >= cut_after:
+            self.end(fault.cut)
+            return b""
+        if rest and stall_after is not None and passed >= stall_after:
+            self._changed.clear()
+            await self._changed.wait()
+        return rest
+
+    def _flip(self, piece: bytes, at: int | None) -> bytes:
+        if at is None or not self._down <= at < self._down + len(piece):
+            return piece
+        flipped = bytearray(piece)
+        flipped[at - self._down] ^= 0xFF
+        return bytes(flipped)
+
+    async def _slow(self, piece: bytes, fault: Fault) -> bytes:
+        if fault.latency:
+            await asyncio.sleep(fault.latency)
+        if fault.rate is not None and piece:
+            piece = piece[: max(1, int(fault.rate / SLICES_PER_SECOND))]
+            await asyncio.sleep(len(piece) / fault.rate)
+        return piece
+
+    async def _write(self, piece: bytes, writer: asyncio.StreamWriter, *, down: bool) -> None:
+        if down:
+            self._down += len(piece)
+            self._proxy.counts.bytes_down += len(piece)
+        else:
+            self._up += len(piece)
+            self._proxy.counts.bytes_up += len(piece)
+        if writer.is_closing():
+            raise ConnectionResetError
+        writer.write(piece)
+        await writer.drain()

@@ -1,0 +1,62 @@
+"""Reading XML answers. Pure; never expands an entity, never follows a reference."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from ..errors import UnexpectedResponseError
+
+__all__ = ["XmlNode", "read_xml"]
+
+
+class XmlNode:
+    """An element whose names are matched without their namespace, which vendors disagree about."""
+
+    __slots__ = ("_element", "_namespace")
+
+    def __init__(self, element: ElementTree.Element, namespace: str) -> None:
+        self._element = element
+        self._namespace = namespace
+
+    @property
+    def name(self) -> str:
+        """The local name."""
+        return self._element.tag.removeprefix(self._namespace)
+
+    def text(self, name: str, default: str = "") -> str:
+        """The text of the first child of this name."""
+        return self._element.findtext(self._namespace + name) or default
+
+    def find(self, name: str) -> XmlNode | None:
+        """The first child of this name."""
+        found = self._element.find(self._namespace + name)
+        return None if found is None else XmlNode(found, self._namespace)
+
+    def all(self, name: str) -> list[XmlNode]:
+        """All children of this name."""
+        return [XmlNode(e, self._namespace) for e in self._element.findall(self._namespace + name)]
+
+    def rows(self, name: str) -> list[dict[str, str]]:
+        """All children of this name, each as its children's texts by local name. For long lists."""
+        skip = len(self._namespace)
+        return [
+            {child.tag[skip:]: child.text or "" for child in element}
+            for element in self._element.findall(self._namespace + name)
+        ]
+
+
+def read_xml(content: bytes) -> XmlNode:
+    """The root of an answer.
+
+    Raises:
+        UnexpectedResponseError: it is no XML, or declares entities.
+    """
+    if b"<!" in content:
+        # Answers have no document type; entities could be made to grow without bound.
+        raise UnexpectedResponseError("the answer's XML has declarations", outcome="unknown")
+    try:
+        root = ElementTree.fromstring(content)
+    except (ElementTree.ParseError, ValueError, LookupError) as exc:
+        raise UnexpectedResponseError(f"the answer is no XML: {exc}", outcome="unknown") from exc
+    namespace = root.tag[: root.tag.index("}") + 1] if root.tag.startswith("{") else ""
+    return XmlNode(root, namespace)

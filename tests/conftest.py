@@ -1,0 +1,68 @@
+"""What holds for every test: the same small world for all, and none that does not run.
+
+Nothing of the developer's machine reaches a test (proxies, credentials, profiles, the home folder), and
+a test that was skipped or expected to fail fails the run: whatever is in the suite must hold.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+DESCRIPTORS = 4096
+"""Open files that a test may need at a time: macOS gives a shell 256."""
+
+HOME = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in list(os.environ):
+        upper = name.upper()
+        if upper.endswith("_PROXY") or upper.startswith(("AWS_", "CLOUDSTORE_", "XDG_")):
+            del os.environ[name]
+    home = Path(tempfile.mkdtemp(prefix="cloudstore-home-"))
+    config.stash[HOME] = home
+    os.environ["HOME"] = str(home)
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[HOME], ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if report.skipped:
+        _fail(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped or hasattr(report, "wasxfail"):
+        _fail(report)
+    return report
+
+
+def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:
+    why = getattr(report, "wasxfail", None) or report.longrepr
+    if hasattr(report, "wasxfail"):
+        del report.wasxfail
+    report.outcome = "failed"
+    report.longrepr = f"no test of this suite is skipped or expected to fail: {why}"

@@ -1,0 +1,63 @@
+"""The README's program does on each embedded driver what the README says, and its links lead on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudstore import Store, StoreFactory
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = [ROOT / name for name in ("README.md", "README.zh.md", "CONTRIBUTING.md")]
+
+
+def between(begin: str, end: str) -> str:
+    """The fenced block between two marks of the README."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, found, rest = text.partition(f"<!-- {begin} -->")
+    block, ended, _ = rest.partition(f"<!-- {end} -->")
+    assert found
+    assert ended
+    match = re.fullmatch(r"\s*```\w+\n(.*)```\s*", block, re.DOTALL)
+    assert match is not None
+    return match[1]
+
+
+@pytest.fixture
+def program() -> Callable[[Store], list[str]]:
+    names: dict[str, Any] = {}
+    exec(between("the program", "end of the program"), names)
+    found: Callable[[Store], list[str]] = names["program"]
+    return found
+
+
+@pytest.mark.parametrize("url", ["memory:", "file://{folder}"])
+def test_the_program_runs_unmodified(
+    program: Callable[[Store], list[str]], url: str, tmp_path: Path
+) -> None:
+    with StoreFactory.create(url.format(folder=tmp_path)) as store:
+        returned = "".join(line if line.endswith("\n") else f"{line}\n" for line in program(store))
+    assert returned == between("what it returns", "end of what it returns")
+
+
+def test_the_program_is_short() -> None:
+    body = between("the program", "end of the program").partition("def program")[2]
+    assert len([line for line in body.splitlines() if line.strip()]) <= 35
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)[)#]", page.read_text(encoding="utf-8"))
+    assert targets
+    assert [target for target in targets if not (ROOT / target).is_file()] == []
+
+
+def test_both_languages_lead_to_the_same_pages() -> None:
+    english, chinese = (
+        set(re.findall(r"\]\((docs/[^)]+)\)", page.read_text(encoding="utf-8"))) for page in PAGES[:2]
+    )
+    assert english == chinese | {"docs/guide/async.md"}
