@@ -181,7 +181,8 @@ class World:
         self.disks = [MemoryDriver(MemoryConfig()) for _ in range(2)]
         self.ledgers = [Ledger(disk) for disk in self.disks]
         self.links = [UnreliableDriver(ledger, Faults()) for ledger in self.ledgers]
-        self.driver = failover(*self.links, stagger=0.05)
+        first, second = self.links
+        self.driver = failover(first, second, stagger=0.05)
         self.verbs = Operations(
             self.driver,
             timeouts=Timeouts(),
