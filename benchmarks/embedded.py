@@ -229,7 +229,7 @@ def machine() -> str:
     return (
         f"cloudstore {__version__}, obstore {importlib.metadata.version('obstore')}, "
         f"Python {platform.python_version()}, {platform.system()} {platform.release()}, "
-        f"{os.cpu_count()} CPUs of {processor()}"
+        f"{os.cpu_count()} CPUs of {processor()}, load {os.getloadavg()[0]:.1f}"
     )
 
 
@@ -242,12 +242,12 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def write_page(rows: list[list[str]]) -> None:
+def write_page(context: str, rows: list[list[str]]) -> None:
     before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise SystemExit(f"{PAGE} lacks the marks {BEGIN!r} and {END!r}")
-    text = f"{before}{BEGIN}\n{machine()}:\n\n{as_markdown(rows)}\n{END}{after}"
+    text = f"{before}{BEGIN}\n{context}:\n\n{as_markdown(rows)}\n{END}{after}"
     PAGE.write_text(text, encoding="utf-8")
 
 
@@ -266,6 +266,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Compares the embedded drivers with obstore.")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     chosen = parser.parse_args()
+    context = machine()
     obstore: Any = importlib.import_module("obstore")
     stores: Any = importlib.import_module("obstore.store")
     with folder() as place:
@@ -275,9 +276,9 @@ def main() -> int:
             results = [compare(line) for line in lines(memory, local, obstore, theirs)]
     imported = import_milliseconds()
     rows = table(results, imported)
-    print(f"{machine()}\nmedian of {ROUNDS} rounds, a call\n\n{as_text(rows)}\n")
+    print(f"{context}\nmedian of {ROUNDS} rounds, a call\n\n{as_text(rows)}\n")
     if chosen.write:
-        write_page(rows)
+        write_page(context, rows)
     return 0 if all(result.is_met for result in results) and imported[0] <= IMPORT_BAR_MS else 1
 
 

@@ -87,7 +87,7 @@ def check_key(driver: Driver, key: object) -> None:
         raise InvalidKeyError(f"a key is text, not {type(key).__name__}")
     why = driver.key_rule.refusal(key)
     if why is not None:
-        raise InvalidKeyError(why)
+        raise InvalidKeyError(why, key=key)
 
 
 def seconds(name: str, value: float | timedelta) -> float:

@@ -31,7 +31,6 @@ from ..errors import (
     CloudStoreError,
     ConfigError,
     ErrorKind,
-    UnavailableError,
     error_class,
 )
 from ..fork import reset_in_child
@@ -59,7 +58,7 @@ from ..preconditions import check_read
 from .local_files import FileBody, meaning_of, pieces
 from .local_layout import LOCK, Head, Spot, describe, etag, head_of, modified, read_all, write_all
 from .local_listing import Listing
-from .local_tree import Found, Temp, Tree
+from .local_tree import Found, Tree
 from .local_uploads import Uploads
 
 __all__ = ["LocalConfig", "LocalDriver"]
@@ -369,7 +368,7 @@ class LocalDriver(Driver):
             with tree.temp(ctx, spot) as temp:
                 chunks = pieces(source.fd, 0, info.size)
                 head["checksums"] = temp.fill(chunks, "crc32", info.checksums)
-                _check_copied(temp, info.size)
+                temp.check_size(info.size)
                 made = tree.publish(
                     ctx,
                     spot,
@@ -442,7 +441,11 @@ class LocalDriver(Driver):
 
     def upload_part(self, ctx: OpContext, ref: UploadRef, number: int, payload: Payload) -> Flow[Part]:
         """See `Driver`."""
-        return self._do(ctx, self._uploads.keep_part, ctx, ref, number, payload.chunks())
+
+        def keep() -> Part:
+            return self._uploads.keep_part(ctx, ref, number, payload.chunks(), payload.size)
+
+        return self._do(ctx, keep)
 
     def copy_part(
         self,
@@ -462,7 +465,8 @@ class LocalDriver(Driver):
                 info = describe(key, source.stat, source.head)
                 check_read(info, GetOptions(if_match=source_if_match))
                 start, end = range.resolve(info.size)
-                return self._uploads.keep_part(ctx, ref, number, pieces(source.fd, start, end))
+                chunks = pieces(source.fd, start, end)
+                return self._uploads.keep_part(ctx, ref, number, chunks, end - start)
             finally:
                 os.close(source.fd)
 
@@ -520,11 +524,6 @@ class LocalDriver(Driver):
         return sign_development_url(
             self._public_url, self.development_secret, bucket, key, options, ctx.clock.now()
         )
-
-
-def _check_copied(temp: Temp, size: int) -> None:
-    if os.fstat(temp.fd).st_size != size:
-        raise UnavailableError("the file became shorter while it was being copied", retryable=True)
 
 
 def _result(made: os.stat_result, head: Head) -> PutResult:

@@ -127,18 +127,25 @@ class Temp:
         Raises:
             ChecksumMismatchError: a promise is broken.
         """
-        hashers = {algorithm: new_hasher(algorithm)}
-        for name in promised:
-            hashers[name] = new_hasher(name)
+        first = new_hasher(algorithm)
+        others = {name: new_hasher(name) for name in promised if name != algorithm} if promised else {}
         for chunk in chunks:
-            for hasher in hashers.values():
+            first.update(chunk)
+            for hasher in others.values():
                 hasher.update(chunk)
             write_all(self.fd, chunk)
-        digests = {name: hasher.hexdigest() for name, hasher in hashers.items()}
+        digests = {algorithm: first.hexdigest()}
+        for name, hasher in others.items():
+            digests[name] = hasher.hexdigest()
         for name, digest in promised.items():
             if digests[name] != digest:
                 raise ChecksumMismatchError(f"the {name} is {digests[name]}, {digest} was promised")
         return digests
+
+    def check_size(self, size: int) -> None:
+        """Raises UnavailableError where the source, a file, became shorter meanwhile."""
+        if os.fstat(self.fd).st_size != size:
+            raise UnavailableError("a file became shorter while it was being copied", retryable=True)
 
     def __enter__(self) -> Self:
         return self
@@ -326,7 +333,9 @@ class Tree:
         try:
             lock = self.lock(self._locks, spot.lock, fcntl.LOCK_EX)
             try:
-                self._finish(lock)
+                if os.pread(lock, NOTE_SIZE_BYTES, 0).strip(b"\0"):
+                    with suppress(OSError):  # another user's, perhaps; it is no part of this write
+                        self._finish(lock)
                 yield bucket_fd, lock
             finally:
                 self.unlock(lock)
@@ -348,7 +357,7 @@ class Tree:
         if not size:
             return
         # A note torn by power loss names garbage that then stays; it harms nobody.
-        with suppress(ValueError):
+        with suppress(ValueError, TypeError):
             self._tidy(Spot(*json.loads(os.pread(lock, size, NOTE_SIZE_BYTES))))
         self._done(lock)
 
@@ -414,7 +423,7 @@ class Tree:
             note = read_all(fd).split()
         finally:
             os.close(fd)
-        if len(note) != 2 or int(note[0]) != found.st_ino:
+        if len(note) != 2 or note[0] != b"%d" % found.st_ino:
             return None
         return datetime.fromtimestamp(float(note[1]), UTC)
 
@@ -600,7 +609,7 @@ class Tree:
         return own
 
     def _begin(self, ctx: OpContext) -> Own:
-        while True:
+        for _ in range(ATTEMPTS):
             name = f"{ctx.random.getrandbits(128):032x}"
             fds: list[int] = []
             try:
@@ -619,6 +628,7 @@ class Tree:
                     remove_tree(self._tmp, name)
                 raise
             close_all(fds)
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
     def _sweep_dead(self) -> None:
         """Removes what processes that died have left, and does what they had still to do."""
@@ -631,8 +641,8 @@ class Tree:
                 finally:
                     self.unlock(lock)
         for name in list_folder(self._locks):
-            with suppress(OSError):
-                lock = self.lock(self._locks, name, fcntl.LOCK_EX)
+            with suppress(OSError):  # whoever has it locked has finished it already
+                lock = self.lock(self._locks, name, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 try:
                     self._finish(lock)
                 finally:

@@ -166,19 +166,25 @@ class Uploads:
         return found
 
     def keep_part(
-        self, ctx: OpContext, ref: UploadRef, number: int, chunks: Iterable[bytes | memoryview]
+        self,
+        ctx: OpContext,
+        ref: UploadRef,
+        number: int,
+        chunks: Iterable[bytes | memoryview],
+        size: int,
     ) -> Part:
-        """Keeps a part, in the place of what was uploaded under its number before.
+        """Keeps a part of `size` bytes, in the place of what its number was before.
 
         Raises:
             UploadNotFoundError, BucketNotFoundError
+            UnavailableError: there were fewer bytes.
         """
         tree = self._tree
         self.check(ref)
         own = tree.own(ctx)
         with Temp(own.folder, str(next(own.numbers))) as temp:
             md5 = temp.fill(chunks, "md5", {})["md5"]
-            size = os.fstat(temp.fd).st_size
+            temp.check_size(size)
             if tree.fsync:
                 sync(temp.fd)
             with self._changing(ref) as folder:

@@ -7,6 +7,7 @@ meanwhile is heard. What an exchange is, is written in `exchange`.
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import ssl
@@ -91,7 +92,7 @@ class _Connection(Connection):
         """Waits for the socket itself."""
         poller = select.poll()
         poller.register(self.sock, events)
-        return bool(poller.poll(max(1, int(seconds * 1000))))
+        return bool(poller.poll(math.ceil(seconds * 1000)))
 
     def discard(self) -> None:
         """See `Connection`."""

@@ -147,6 +147,8 @@ def parse_head(raw: bytes, method: str) -> Head:
     version = parser.get_http_version()
     if version not in ("1.1", "1.0") or not raw.startswith(_PROTOCOL):
         raise TransportError(f"the answer speaks HTTP/{version}", outcome="unknown")
+    if status < 100:
+        raise TransportError(f"the answer's status is {status}", outcome="unknown")
     keep_alive = _keeps_alive(version, headers)
     if method == "HEAD" or status in NO_BODY or status < 200:
         return Head(status, headers, 0, chunked=False, keep_alive=keep_alive)

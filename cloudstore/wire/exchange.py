@@ -7,6 +7,7 @@ whole coroutine runs in one step (`run_through`), which costs a tenth of a micro
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -51,6 +52,8 @@ EXPECT_SECONDS = 1.0
 """RFC 9110 §10.1.1: a server that ignores the header gets the body after a while."""
 MAX_INTERIM = 32
 """So many 1xx answers before the final one are a mistake; vendors send one."""
+TIMER_SLACK = 0.01
+"""Seconds by which a timer of the kernel may ring early: it counts in ticks."""
 EXPECTATION_FAILED = 417
 FIRST_ERROR_STATUS = 300
 
@@ -98,7 +101,8 @@ def until(ctx: OpContext, seconds: float, outcome: Outcome = "unknown") -> float
 
 def too_late(ctx: OpContext | None, message: str, outcome: Outcome = "unknown") -> CloudStoreError:
     """The error of a wait that `until` has limited."""
-    if ctx is not None and ctx.deadline is not None and ctx.clock.monotonic() >= ctx.deadline:
+    deadline = None if ctx is None else ctx.deadline
+    if ctx is not None and deadline is not None and ctx.clock.monotonic() >= deadline - TIMER_SLACK:
         return DeadlineExceededError("the operation's time is up", outcome=outcome)
     return TransportError(message, retryable=True, outcome=outcome)
 
@@ -491,6 +495,8 @@ def _connect_error(
         return TransportError(f"the connection to {where} broke at once", retryable=True)
     if isinstance(error, OSError):
         reason = error.strerror or str(error)
+        if error.errno and not isinstance(error, ssl.SSLError | socket.gaierror):
+            reason = os.strerror(error.errno)  # asyncio has words of its own
         return TransportError(f"no connection to {where}: {reason}", retryable=True)
     if isinstance(error, UnicodeError):
         return TransportError(f"{host!r} is no name of a host")

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
 from ..errors import UnexpectedResponseError
 
 __all__ = ["XmlNode", "read_xml"]
+
+_NO_XML = re.compile(
+    rb"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|x0*(?:[0-8bcefBCEF]|1[0-9a-fA-F])|x[fF]{3}[eEfF]);"
+    rb"|[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]"
+)
+"""Characters that XML 1.0 cannot hold, plain or as references; servers echo them all the same."""
 
 
 class XmlNode:
@@ -45,8 +52,11 @@ class XmlNode:
         ]
 
 
-def read_xml(content: bytes) -> XmlNode:
+def read_xml(content: bytes, *, lossy: bool = False) -> XmlNode:
     """The root of an answer.
+
+    Args:
+        lossy: replace characters that XML cannot hold, where no key is read from the answer.
 
     Raises:
         UnexpectedResponseError: it is no XML, or declares entities.
@@ -54,6 +64,8 @@ def read_xml(content: bytes) -> XmlNode:
     if b"<!" in content:
         # Answers have no document type; entities could be made to grow without bound.
         raise UnexpectedResponseError("the answer's XML has declarations", outcome="unknown")
+    if lossy:
+        content = _NO_XML.sub(b"?", content)
     try:
         root = ElementTree.fromstring(content)
     except (ElementTree.ParseError, ValueError, LookupError) as exc:

@@ -11,7 +11,7 @@ from typing import Any
 
 from cloudstore import MemoryConfig, RetryPolicy
 from cloudstore.bodies import Payload
-from cloudstore.driver import ErrorInfo, Call, Flow, OpContext, Request, Response, SystemClock
+from cloudstore.driver import Call, ErrorInfo, Flow, OpContext, Request, Response, SystemClock
 from cloudstore.policy import Timeouts
 from cloudstore.providers.memory import MemoryDriver
 from cloudstore.runtime.tasks import AsyncRunner

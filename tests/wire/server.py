@@ -108,7 +108,9 @@ class Scripted:
         ends: released when a `Peer.wait_for_end` returns.
     """
 
-    def __init__(self, script: Hook, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, script: Hook, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self._script = script
         self._tls = tls
         self.seen: list[Seen] = []

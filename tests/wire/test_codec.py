@@ -110,7 +110,9 @@ def test_no_end_is_found_in_less_than_a_head() -> None:
         assert find_head_end(raw[:length]) == -1
 
 
-@pytest.mark.parametrize("raw", [b"\r\nHTTP/1.1 ", b"GET / HTTP", b"HTTP/2", b"\x15\x03", b"<html>", b"h"])
+@pytest.mark.parametrize(
+    "raw", [b"\r\nHTTP/1.1 ", b"GET / HTTP", b"HTTP/2", b"\x15\x03", b"<html>", b"h"]
+)
 def test_what_cannot_become_a_head_is_refused_at_once(raw: bytes) -> None:
     with pytest.raises(TransportError):
         find_head_end(raw)
@@ -120,9 +122,9 @@ def test_a_head_has_a_longest_length() -> None:
     filler = b"x" * MAX_HEAD_BYTES
     fits = OK + b"A: " + filler[: MAX_HEAD_BYTES - len(OK) - 3] + b"\r\n\r\n"
     assert find_head_end(fits) == len(fits)
-    with pytest.raises(TransportError, match="too long"):
+    with pytest.raises(TransportError, match=r"too long"):
         find_head_end(OK + b"A: " + filler)
-    with pytest.raises(TransportError, match="too long"):
+    with pytest.raises(TransportError, match=r"too long"):
         find_head_end(OK + b"A: " + filler + b"\r\n\r\n")
 
 
@@ -130,7 +132,7 @@ def test_a_head_has_a_longest_length() -> None:
 
 
 def test_a_plain_answer() -> None:
-    head = parse(OK + b"Content-Length: 3\r\nETag: \"x\"\r\nX-Amz-Id:\t spaced \t\r\n\r\n")
+    head = parse(OK + b'Content-Length: 3\r\nETag: "x"\r\nX-Amz-Id:\t spaced \t\r\n\r\n')
     assert (head.status, head.length, head.chunked, head.keep_alive) == (200, 3, False, True)
     assert head.headers == {"content-length": "3", "etag": '"x"', "x-amz-id": "spaced"}
 
@@ -201,6 +203,8 @@ def test_values_are_utf8_and_else_latin_1(value: bytes, text: str) -> None:
         b"HTTP/1.9 200 OK\r\n\r\n",
         b"HTTP/0.9 200 OK\r\n\r\n",
         b"HTTP/1.1 99 OK\r\n\r\n",
+        b"HTTP/1.1 000 OK\r\n\r\n",
+        b"HTTP/1.1 099 OK\r\n\r\n",
         b"HTTP/1.1 1000 OK\r\n\r\n",
         b"HTTP/1.1 2x0 OK\r\n\r\n",
         b"ICY 200 OK\r\n\r\n",
@@ -274,7 +278,7 @@ def feed(reader: ChunkedReader, *data: bytes) -> bytes:
     return b"".join(bytes(piece) for part in data for piece in reader.feed(part))
 
 
-WHOLE = b"5\r\nhello\r\n1;a=\"b\"\r\n \r\n005 \t\r\nworld\r\n0;x\r\nT: 1\r\nU: 2\r\n\r\n"
+WHOLE = b'5\r\nhello\r\n1;a="b"\r\n \r\n005 \t\r\nworld\r\n0;x\r\nT: 1\r\nU: 2\r\n\r\n'
 
 
 def test_a_chunked_body_may_be_cut_anywhere() -> None:
@@ -351,6 +355,6 @@ def test_a_chunk_of_the_largest_size_takes_no_memory() -> None:
 
 def test_a_line_without_end_is_not_collected_for_ever() -> None:
     reader = ChunkedReader()
-    with pytest.raises(TransportError, match="too long"):
+    with pytest.raises(TransportError, match=r"too long"):
         for _ in range(MAX_CHUNK_LINE_BYTES + 2):
             feed(reader, b"1")

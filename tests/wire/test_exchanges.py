@@ -70,7 +70,9 @@ def test_connections_are_kept_alive(engine: Engine, serve: Serve) -> None:
 
 def chunked(*pieces: bytes, trailers: bytes = b"") -> bytes:
     body = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces)
-    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body + b"0\r\n" + trailers + b"\r\n"
+    return (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body + b"0\r\n" + trailers + b"\r\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def test_a_large_body_that_is_not_read_gives_its_connection_up(engine: Engine, s
         response = yield from ask(server.origin, buffered=False)
         assert response.body is not None
         response.body.close()
-        with pytest.raises(TransportError, match="closed"):
+        with pytest.raises(TransportError, match=r"closed"):
             yield from response.body.readinto(memoryview(bytearray(1 << 20)))
 
     engine.run(look_only())
@@ -262,9 +264,7 @@ def test_a_request_that_must_not_be_sent_twice_goes_round_a_dead_connection(
 
 @pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, MIB - 1, MIB, len(BIG)])
 @pytest.mark.parametrize("kind", ["bytes", "file"])
-def test_payloads_arrive(
-    engine: Engine, serve: Serve, tmp_path: Path, size: int, kind: str
-) -> None:
+def test_payloads_arrive(engine: Engine, serve: Serve, tmp_path: Path, size: int, kind: str) -> None:
     def script(peer: Peer) -> None:
         while (seen := peer.read_head()) is not None:
             if "expect" in seen.headers:
@@ -376,7 +376,7 @@ def test_a_payload_that_cannot_be_read_closes_the_connection(
     (tmp_path / "f").write_bytes(bytes(2 * MIB))
     fd = os.open(tmp_path / "f", os.O_RDONLY)
     try:
-        with pytest.raises(InvalidArgumentError, match="shorter"):
+        with pytest.raises(InvalidArgumentError, match=r"shorter"):
             engine.run(ask(server.origin, "PUT", payload=FilePayload(fd, 0, 4 * MIB)))
     finally:
         os.close(fd)
@@ -504,7 +504,7 @@ def test_an_endless_row_of_interim_answers_ends(make_engine: MakeEngine, serve: 
         while True:
             peer.send(b"HTTP/1.1 102 Processing\r\n\r\n")
 
-    with pytest.raises(TransportError, match="interim"):
+    with pytest.raises(TransportError, match=r"interim"):
         make_engine().run(ask(serve(script).origin))
 
 
@@ -514,7 +514,7 @@ def test_an_object_whose_end_nobody_could_tell_is_refused(engine: Engine, serve:
         peer.send(b"HTTP/1.1 200 OK\r\n\r\nno end")
 
     server = serve(script)
-    with pytest.raises(TransportError, match="length"):
+    with pytest.raises(TransportError, match=r"length"):
         engine.run(fetch(server.origin))
     assert engine.run(ask(server.origin)).content == b"no end"
 

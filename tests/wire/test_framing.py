@@ -149,7 +149,7 @@ def test_a_broken_body_fails_and_goes_on_failing(
     with pytest.raises((TransportError, ConnectionResetError)):
         wire.read(body)
     assert wire.released == [False]
-    with pytest.raises(TransportError, match="closed"):
+    with pytest.raises(TransportError, match=r"closed"):
         wire.read(body)
 
 
@@ -217,7 +217,7 @@ def test_what_is_unread_otherwise_costs_the_connection(head: bytes) -> None:
     body.close()
     assert wire.skipped == []
     assert wire.released == [False]
-    with pytest.raises(TransportError, match="closed"):
+    with pytest.raises(TransportError, match=r"closed"):
         wire.fill(body, 10)
 
 

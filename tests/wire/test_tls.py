@@ -120,17 +120,15 @@ def test_an_early_answer(
 
 def test_an_unknown_authority(make_engine: MakeEngine, serve: Serve, authority: trustme.CA) -> None:
     server = serve(keep_answering(), tls=server_context(authority))
-    with pytest.raises(TransportError, match="not trusted") as caught:
+    with pytest.raises(TransportError, match=r"not trusted") as caught:
         make_engine().run(ask(server.origin, "POST"))
     assert (caught.value.outcome, caught.value.retryable) == ("not_applied", False)
     assert server.seen == []
 
 
-def test_another_authority(
-    make_engine: MakeEngine, serve: Serve, trusted: TlsSettings
-) -> None:
+def test_another_authority(make_engine: MakeEngine, serve: Serve, trusted: TlsSettings) -> None:
     server = serve(keep_answering(), tls=server_context(trustme.CA()))
-    with pytest.raises(TransportError, match="not trusted"):
+    with pytest.raises(TransportError, match=r"not trusted"):
         make_engine(tls=trusted).run(ask(server.origin))
 
 
@@ -138,13 +136,15 @@ def test_a_certificate_for_another_host(
     make_engine: MakeEngine, serve: Serve, authority: trustme.CA, trusted: TlsSettings
 ) -> None:
     server = serve(keep_answering(), tls=server_context(authority, "other.example"))
-    with pytest.raises(TransportError, match="not trusted.*mismatch") as caught:
+    with pytest.raises(TransportError, match=r"not trusted.*mismatch") as caught:
         make_engine(tls=trusted).run(ask(server.origin))
     assert not caught.value.retryable
     assert server.seen == []
 
 
-def test_trust_may_be_switched_off(make_engine: MakeEngine, serve: Serve, authority: trustme.CA) -> None:
+def test_trust_may_be_switched_off(
+    make_engine: MakeEngine, serve: Serve, authority: trustme.CA
+) -> None:
     server = serve(keep_answering(), tls=server_context(authority, "other.example"))
     engine = make_engine(tls=TlsSettings(verify=False))
     assert engine.run(ask(server.origin)).content == b"hello"
@@ -181,7 +181,7 @@ def test_old_protocols_are_refused(
     context = server_context(authority, version=ssl.TLSVersion.TLSv1_1)
     context.set_ciphers("ALL:@SECLEVEL=0")
     server = serve(keep_answering(), tls=context)
-    with pytest.raises(TransportError, match="no connection") as caught:
+    with pytest.raises(TransportError, match=r"no connection") as caught:
         make_engine(tls=trusted).run(ask(server.origin, "POST"))
     assert caught.value.outcome == "not_applied"
 
@@ -200,7 +200,7 @@ def test_a_server_that_speaks_no_tls(make_engine: MakeEngine, serve: Serve) -> N
 def test_a_handshake_that_never_ends(make_engine: MakeEngine, serve: Serve) -> None:
     server = serve(lambda peer: peer.wait_for_end())
     engine = make_engine(Timeouts(connect=0.3))
-    with pytest.raises(TransportError, match="in time") as caught:
+    with pytest.raises(TransportError, match=r"in time") as caught:
         engine.run(ask(server.origin.replace("http:", "https:"), "POST"))
     assert caught.value.outcome == "not_applied"
     server.wait_for(1)
@@ -279,7 +279,7 @@ def test_a_server_that_stalls(
     server = serve(script, tls=server_context(authority))
     engine = make_engine(Timeouts(first_byte=0.3, stall=0.3), tls=trusted)
     try:
-        with pytest.raises(TransportError, match="seconds"):
+        with pytest.raises(TransportError, match=r"seconds"):
             engine.run(stalls("PUT", size)(server.origin))
     finally:
         done.set()

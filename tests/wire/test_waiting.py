@@ -38,7 +38,7 @@ def silent(peer: Peer) -> None:
 def test_an_answer_that_never_begins(make_engine: MakeEngine, serve: Serve) -> None:
     server = serve(silent)
     engine = make_engine(Timeouts(first_byte=SHORT))
-    with sooner_than(LONG / 2), pytest.raises(TransportError, match="no answer for 0.2 sec") as caught:
+    with sooner_than(LONG / 2), pytest.raises(TransportError, match=r"no answer for 0.2 sec") as caught:
         engine.run(ask(server.origin, "PUT", payload=BytesPayload(b"x")))
     assert (caught.value.outcome, caught.value.retryable) == ("unknown", True)
     server.wait_for(1)
@@ -56,7 +56,7 @@ def test_a_head_that_trickles(make_engine: MakeEngine, serve: Serve) -> None:
 
     server = serve(script)
     try:
-        with sooner_than(LONG / 2), pytest.raises(TransportError, match="no answer"):
+        with sooner_than(LONG / 2), pytest.raises(TransportError, match=r"no answer"):
             make_engine(Timeouts(first_byte=SHORT)).run(ask(server.origin))
     finally:
         stop.set()
@@ -72,7 +72,7 @@ def test_interim_answers_do_not_stop_the_clock(make_engine: MakeEngine, serve: S
 
     server = serve(script)
     try:
-        with sooner_than(LONG / 2), pytest.raises(TransportError, match="no answer"):
+        with sooner_than(LONG / 2), pytest.raises(TransportError, match=r"no answer"):
             make_engine(Timeouts(first_byte=SHORT)).run(ask(server.origin))
     finally:
         stop.set()
@@ -87,7 +87,7 @@ def test_a_body_that_stalls(make_engine: MakeEngine, serve: Serve, buffered: boo
 
     server = serve(script)
     engine = make_engine(Timeouts(stall=SHORT))
-    with sooner_than(LONG / 2), pytest.raises(TransportError, match="nothing came for 0.2 sec"):
+    with sooner_than(LONG / 2), pytest.raises(TransportError, match=r"nothing came for 0.2 sec"):
         engine.run(ask(server.origin) if buffered else fetch(server.origin))
     server.wait_for(1)
 
@@ -104,7 +104,7 @@ def trickle(peer: Peer) -> None:
 def test_a_body_under_the_floor(make_engine: MakeEngine, serve: Serve) -> None:
     server = serve(trickle)
     engine = make_engine(Timeouts(stall=0.5, stall_bytes=1000))
-    with sooner_than(LONG / 2), pytest.raises(TransportError, match="too slow") as caught:
+    with sooner_than(LONG / 2), pytest.raises(TransportError, match=r"too slow") as caught:
         engine.run(fetch(server.origin))
     assert caught.value.retryable
 
@@ -161,7 +161,7 @@ def test_an_upload_that_nobody_takes(make_engine: MakeEngine, serve: Serve) -> N
     server = serve(script)
     engine = make_engine(Timeouts(stall=SHORT))
     try:
-        with sooner_than(LONG / 2), pytest.raises(TransportError, match="nothing was taken") as caught:
+        with sooner_than(LONG / 2), pytest.raises(TransportError, match=r"nothing was taken") as caught:
             engine.run(ask(server.origin, "PUT", payload=BytesPayload(bytes(64 * 1024 * 1024))))
     finally:
         server.ends.release()
@@ -255,7 +255,7 @@ def test_a_connection_that_is_never_made(make_engine: MakeEngine, deadline: floa
 def test_a_refused_connection(make_engine: MakeEngine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(TransportError, match="[Rr]efused") as caught:
+    with pytest.raises(TransportError, match=r"[Rr]efused") as caught:
         make_engine().run(ask(f"http://127.0.0.1:{port}", "POST", idempotent=False))
     assert (caught.value.outcome, caught.value.retryable) == ("not_applied", True)
 
