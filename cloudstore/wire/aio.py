@@ -293,6 +293,8 @@ class AsyncioTransport(Exchanger):
                 view = view[connection.sock.send(view) :]
             except WOULD_BLOCK:
                 assert isinstance(connection, _Connection)
+                if connection.look():
+                    raise BrokenError from None  # an answer that does not wait for the rest
                 await connection.wait_to_send(seconds)
             except OSError as exc:
                 raise BrokenError from exc

@@ -144,7 +144,7 @@ class Exchanger(ABC):
 
     @abstractmethod
     async def _send(self, connection: Connection, data: bytes, seconds: float) -> None:
-        """Sends all of a small piece."""
+        """Sends all of a small piece; broken, too, where an answer comes that does not wait for it."""
 
     @abstractmethod
     async def _send_some(self, connection: Connection, data: memoryview, seconds: float) -> int:
@@ -180,10 +180,11 @@ class Exchanger(ABC):
         size = 0 if payload is None else payload.size
         expects = size >= EXPECT_BYTES and pool.expects
         head = _request_head(request, headers, pool, size, expects=expects)
+        response: Response | None = None
         connection = pool.take(check=not request.idempotent)
         if connection is not None:
             try:
-                return await self._exchange_on(
+                response = await self._exchange_on(
                     connection, request, head, size, expects=expects, scope=scope
                 )
             except _SilentEndError:
@@ -192,13 +193,14 @@ class Exchanger(ABC):
                     raise FlowCancelled from None
                 if not request.idempotent:
                     raise _closed_before_answer() from None
-        connection = await self._connect(pool, request.ctx, scope)
-        try:
-            response = await self._exchange_on(
-                connection, request, head, size, expects=expects, scope=scope
-            )
-        except _SilentEndError:
-            raise _closed_before_answer() from None
+        if response is None:
+            connection = await self._connect(pool, request.ctx, scope)
+            try:
+                response = await self._exchange_on(
+                    connection, request, head, size, expects=expects, scope=scope
+                )
+            except _SilentEndError:
+                raise _closed_before_answer() from None
         if response.status != EXPECTATION_FAILED or not expects:
             return response
         # RFC 9110 §10.1.1: the request is sent again without the expectation.
@@ -327,6 +329,7 @@ class Exchanger(ABC):
             if early is not None:
                 return early
         sent = waited = 0.0
+        passed = 0
         for offset in range(0, size, SEND_CHUNK):
             chunk = memoryview(
                 await self._read_payload(payload, offset, min(SEND_CHUNK, size - offset))
@@ -336,6 +339,9 @@ class Exchanger(ABC):
                     early = await self._read_early(connection, request)
                     if early is not None:
                         return early
+                    passed += 1
+                    if passed > MAX_INTERIM:
+                        raise TransportError("only interim answers came", outcome="unknown")
                 began = time.monotonic()
                 count = await self._send_some(connection, chunk, until(ctx, stall))
                 waited += time.monotonic() - began

@@ -141,6 +141,7 @@ class TaskEngine:
     def __init__(self, settings: NetworkSettings) -> None:
         self.runner = AsyncRunner(lambda: AsyncioTransport(settings))
         self.loop = asyncio.Runner()
+        self._closed = False
 
     def run(self, flow: Flow[Any]) -> Any:
         return self.loop.run(self.runner.run(flow))
@@ -160,8 +161,10 @@ class TaskEngine:
         return self.loop.run(all_of_them())
 
     def close(self) -> None:
-        self.loop.run(self.runner.close())
-        self.loop.close()
+        if not self._closed:
+            self._closed = True
+            self.loop.run(self.runner.close())
+            self.loop.close()
 
 
 Engine = ThreadEngine | TaskEngine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,17 @@ from typing import Any
 import pytest
 
 from cloudstore.bodies import BytesPayload, FilePayload
-from cloudstore.driver import Flow
+from cloudstore.driver import Call, Flow
 from cloudstore.errors import (
     CloudStoreError,
     InvalidArgumentError,
     TransportError,
 )
-from cloudstore.policy import RetryPolicy, Timeouts
+from cloudstore.policy import RetryPolicy
+from cloudstore.wire.sockets import prepare
 
 from .conftest import MakeEngine, Serve
-from .engines import QUICK, Engine, ask, fetch
+from .engines import QUICK, Engine, ask, context, fetch
 from .server import Peer, keep_answering, ok, wait_until
 
 MIB = 1024 * 1024
@@ -195,11 +197,10 @@ def test_a_small_body_that_is_not_read_gives_its_connection_back(engine: Engine,
 
 
 def _peek(body: Any) -> bytes:
-    import socket
-
+    """What waits in the kernel for a body that is open; b"hello" where it came with the head."""
     stream = getattr(body, "_stream", None)
     if stream is None:
-        return b"hello"  # it came with the head
+        return b"hello"
     try:
         seen: bytes = stream.sock.recv(64, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
@@ -299,7 +300,10 @@ def test_a_server_that_ignores_the_expectation_gets_the_body_and_is_not_asked_ag
     assert [seen.headers.get("expect") for seen in server.seen] == ["100-continue", None]
 
 
-def test_a_server_that_refuses_the_expectation_is_asked_without(engine: Engine, serve: Serve) -> None:
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_server_that_refuses_the_expectation_is_asked_without(
+    engine: Engine, serve: Serve, kept: bool
+) -> None:
     def script(peer: Peer) -> None:
         while (seen := peer.read_head()) is not None:
             if "expect" in seen.headers:
@@ -310,8 +314,21 @@ def test_a_server_that_refuses_the_expectation_is_asked_without(engine: Engine, 
             peer.send(ok())
 
     server = serve(script)
+    if kept:
+        engine.run(ask(server.origin))
     assert engine.run(ask(server.origin, "PUT", payload=BytesPayload(BIG))).status == 200
-    assert [len(seen.body) for seen in server.seen] == [0, len(BIG)]
+    assert [len(seen.body) for seen in server.seen][-2:] == [0, len(BIG)]
+
+
+def test_a_flood_of_interim_answers_to_an_upload_ends(engine: Engine, serve: Serve) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        while True:
+            peer.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100)
+
+    payload = BytesPayload(bytes(64 * MIB))
+    with pytest.raises(TransportError, match=r"interim"):
+        engine.run(ask(serve(script).origin, "PUT", payload=payload))
 
 
 @pytest.mark.parametrize("status", ["403 Forbidden", "503 Slow Down", "200 OK"])
@@ -644,33 +661,45 @@ def test_whatever_interrupts_an_exchange_closes_its_connection(
 
 
 def test_a_store_that_is_closed_keeps_no_connection(make_engine: MakeEngine, serve: Serve) -> None:
+    together = threading.Barrier(3)
+
     def script(peer: Peer) -> None:
         peer.read()
+        together.wait(10)
         peer.send(ok())
         peer.wait_for_end()
 
     server = serve(script)
-    engine = make_engine(Timeouts())
+    engine = make_engine()
     engine.side_by_side([lambda: fetch(server.origin)] * 3, 3)
     assert server.connections == 3
-    if engine.name == "threads":
-        engine.close()
-    else:
-        assert not isinstance(engine, type(None))
-        engine.run(_close_of(engine))
+    engine.close()
     server.wait_for(3)
 
 
-def _close_of(engine: Any) -> Flow[None]:
-    from cloudstore.driver import Call
+def test_a_body_that_is_open_when_its_store_is_closed_is_read_to_its_end(
+    make_engine: MakeEngine, serve: Serve
+) -> None:
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(ok(BIG))
+        peer.wait_for_end()
 
-    yield Call(None, _context(), engine.runner.close, blocking=False)
+    server = serve(script)
+    engine = make_engine()
 
+    def read_past_the_end() -> Flow[int]:
+        response = yield from ask(server.origin, buffered=False)
+        assert response.body is not None
+        yield Call(None, context(), engine.runner.close, blocking=False)
+        total, buffer = 0, memoryview(bytearray(1 << 20))
+        while count := (yield from response.body.readinto(buffer)):
+            total += count
+        return total
 
-def _context() -> Any:
-    from .engines import context
-
-    return context()
+    # What was begun is finished, but its connection is not kept.
+    assert engine.run(read_past_the_end()) == len(BIG)
+    server.wait_for(1)
 
 
 def test_a_few_idle_connections_are_kept_and_no_more(make_engine: MakeEngine, serve: Serve) -> None:
@@ -700,3 +729,29 @@ def test_errors_are_of_the_tree_and_say_nothing_of_secrets(engine: Engine, serve
     with pytest.raises(CloudStoreError) as caught:
         engine.run(ask(server.origin, headers={"authorization": "s3cret"}))
     assert "s3cret" not in repr(caught.value)
+
+
+def test_an_answer_while_a_small_body_is_sent_is_heard(
+    engine: Engine, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket with a tiny buffer, to a server that answers and does not read."""
+    done = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.send(ok(b"denied", status="403 Forbidden"))
+        done.wait(0.5)
+
+    server = serve(script)
+
+    def tiny(sock: socket.socket) -> None:
+        prepare(sock)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)
+
+    monkeypatch.setattr("cloudstore.wire.exchange.prepare", tiny)
+    server._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    try:
+        response = engine.run(ask(server.origin, "PUT", payload=BytesPayload(BIG[:65_536])))
+    finally:
+        done.set()
+    assert (response.status, response.content) == (403, b"denied")

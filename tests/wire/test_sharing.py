@@ -1,4 +1,4 @@
-"""Many threads, many tasks, several loops, forks, cancelled branches: on one transport, without leaks."""
+"""Many threads, many tasks, several loops, forks, cancelled branches: one transport, no leaks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def check(path: str, content: bytes) -> None:
 def test_many_at_a_time_get_their_own_answers(engine: Engine, serve: Serve, width: int) -> None:
     server = serve(own_answers)
     paths = [f"/{i}x" for i in range(500)]
-    answers = engine.side_by_side([lambda p=p: fetch(server.origin, p) for p in paths], width)  # type: ignore[misc]
+    answers = engine.side_by_side([partial(fetch, server.origin, path) for path in paths], width)
     for path, answer in zip(paths, answers, strict=True):
         check(path, answer.content)
     assert server.connections <= width
@@ -55,7 +56,7 @@ def test_five_hundred_tasks_at_once(serve: Serve) -> None:
     engine = TaskEngine(NetworkSettings(timeouts=QUICK))
     try:
         paths = [f"/{i}" for i in range(500)]
-        makes = [lambda p=p: fetch(server.origin, p) for p in paths]  # type: ignore[misc]
+        makes = [partial(fetch, server.origin, path) for path in paths]
         for path, answer in zip(paths, engine.side_by_side(makes, 500), strict=True):
             check(path, answer.content)
         assert server.connections <= 500
@@ -94,7 +95,7 @@ def test_nothing_is_left_open_whatever_breaks(make_engine: MakeEngine, serve: Se
     wait_until(lambda: len(server._open) <= 1)
     before = descriptors()
     results = engine.side_by_side(
-        [lambda i=i: fetch(server.origin, f"/{i}", idempotent=False) for i in range(64)],  # type: ignore[misc]
+        [partial(fetch, server.origin, f"/{i}", idempotent=False) for i in range(64)],
         8,
     )
     assert sum(isinstance(r, TransportError) for r in results) >= 64 * 4 // 8

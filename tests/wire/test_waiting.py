@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from cloudstore.bodies import BytesPayload
+from cloudstore.driver import Flow, Sleep
 from cloudstore.errors import DeadlineExceededError, TransportError
 from cloudstore.policy import Timeouts
 
@@ -135,8 +136,6 @@ def test_the_time_that_the_reader_takes_is_not_counted(make_engine: MakeEngine, 
     def script(peer: Peer) -> None:
         peer.read()
         peer.send(ok(b"x" * 10))
-
-    from cloudstore.driver import Flow, Sleep
 
     def read_slowly(server: Scripted) -> Flow[int]:
         response = yield from ask(server.origin, buffered=False)
@@ -267,18 +266,34 @@ def test_a_name_that_cannot_be_resolved(make_engine: MakeEngine, host: str) -> N
     assert caught.value.outcome == "not_applied"
 
 
+def two_addresses(monkeypatch: pytest.MonkeyPatch, first: tuple[str, int]) -> None:
+    """Gives the name two.example the address `first`, and then the right one."""
+    real = socket.getaddrinfo
+
+    def find(host: str, port: int, *args: object, **options: object) -> list[object]:
+        if host != "two.example":
+            return list(real(host, port))
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", a) for a in (first, ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", find)
+
+
 def test_an_address_that_refuses_is_followed_by_the_next(
     make_engine: MakeEngine, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serve(lambda peer: peer.send(ok()) if peer.read() else None)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = listener.getsockname()
-    real = socket.getaddrinfo
-
-    def two_addresses(host: str, port: int, *args: object, **options: object) -> list[object]:
-        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", a) for a in (closed, ("127.0.0.1", port))]
-        return [*found] if host == "two.example" else list(real(host, port))
-
-    monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
+    two_addresses(monkeypatch, closed)
     answer = make_engine().run(ask(f"http://two.example:{server.port}"))
+    assert answer.content == b"hello"
+
+
+def test_an_address_that_swallows_leaves_time_for_the_next(
+    make_engine: MakeEngine, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(lambda peer: peer.send(ok()) if peer.read() else None)
+    with swallowed() as origin:
+        two_addresses(monkeypatch, ("127.0.0.1", int(origin.rpartition(":")[2])))
+        answer = make_engine(Timeouts(connect=1.0)).run(ask(f"http://two.example:{server.port}"))
     assert answer.content == b"hello"

@@ -198,7 +198,8 @@ class PresigningTests(ConformanceTests):
         last = "0" if query[-1] != "0" else "1"
         assert send(request, url=f"{address}?{query[:-1]}{last}")[0] in REFUSED
         assert send(request, url=f"{address[:-1]}l?{query}")[0] in REFUSED
-        assert send(request, url=address)[0] in REFUSED
+        # Without a signature, a vendor may take it for a request of another of its APIs.
+        assert send(request, url=address)[0] in (400, *REFUSED)
 
     @needs("presign_get")
     def test_presigned_request_tells_when_it_expires_and_hides_its_signature(
