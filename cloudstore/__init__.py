@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from .aio import AsyncStore
     from .providers.local import LocalConfig
     from .providers.memory import MemoryConfig
+    from .providers.s3 import S3Config
 
 __all__ = [
     "AlreadyExistsError",
@@ -119,6 +120,7 @@ __all__ = [
     "RateLimitedError",
     "ReplicationError",
     "RetryPolicy",
+    "S3Config",
     "Secret",
     "Store",
     "StoreClosedError",
@@ -141,6 +143,7 @@ _LAZY = {
     "AsyncStore": "cloudstore.aio",
     "LocalConfig": "cloudstore.providers.local",
     "MemoryConfig": "cloudstore.providers.memory",
+    "S3Config": "cloudstore.providers.s3",
 }
 
 

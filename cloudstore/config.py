@@ -130,11 +130,15 @@ class Config(ABC):
             ConfigError: the URL does not fit this vendor.
         """
         query = dict(parse_qsl(url.query, keep_blank_values=True))
-        return {**cls._coerced(query, textual=True), **cls._url_options(url)}
+        return {**cls._coerced(query, textual=True), **cls.url_options(url)}
 
     @classmethod
-    def _url_options(cls, url: SplitResult) -> dict[str, object]:
-        """What the URL itself says, query aside."""
+    def url_options(cls, url: SplitResult) -> dict[str, object]:
+        """What the URL itself says, query aside: for a vendor whose URLs hold more to override.
+
+        Raises:
+            ConfigError: the URL does not fit this vendor.
+        """
         if url.netloc or url.path.strip("/") or url.fragment:
             raise ConfigError(f"a {cls.scheme}: URL holds options in its query only", vendor=cls.scheme)
         return {}
@@ -145,11 +149,11 @@ class Config(ABC):
         return frozenset(f.name for f in fields(cls) if "Secret" in str(f.type))
 
     @classmethod
-    def from_environment(cls) -> dict[str, object]:
-        """The options that the environment holds."""
+    def from_environment(cls, prefix: str | None = None) -> dict[str, object]:
+        """The options that the environment holds, under the scheme or another prefix."""
         found = {}
         for name in cls.environment:
-            value = os.environ.get(f"{cls.scheme}_{name}".upper())
+            value = os.environ.get(f"{prefix or cls.scheme}_{name}".upper())
             if value:
                 found[name] = value
         return cls._coerced(found, textual=True)

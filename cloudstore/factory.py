@@ -29,9 +29,19 @@ _BUILT_IN: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "file": ("cloudstore.providers.local", "LocalConfig"),
         "memory": ("cloudstore.providers.memory", "MemoryConfig"),
+        "s3": ("cloudstore.providers.s3", "S3Config"),
     }
 )
 """Scheme to module and Config class, in the order of the alphabet."""
+
+_PRESETS: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(("aws", "b2", "ceph", "cos", "minio", "obs", "r2", "spaces", "wasabi"), "s3")
+)
+"""Ids that stand for a driver with the preset of that name: to its scheme.
+
+Vendors with an API of their own (Swift, Qiniu, BOS, Upyun) keep their ids for it; their S3 endpoints are
+``"s3"`` with ``preset=``.
+"""
 
 
 class StoreFactory:
@@ -93,7 +103,7 @@ class StoreFactory:
     @staticmethod
     def providers() -> list[str]:
         """The ids that `create` knows, third parties' included."""
-        return sorted({*_BUILT_IN, *(point.name for point in _entry_points())})
+        return sorted({*_BUILT_IN, *_PRESETS, *(point.name for point in _entry_points())})
 
 
 def config_from(
@@ -132,7 +142,14 @@ def config_from_profile(name: str, path: str | PathLike[str] | None = None) -> C
 
 def _from_options(name: str, options: Mapping[str, object]) -> Config:
     cls = _config_class(name)
-    return cls.from_mapping({**cls.from_environment(), **options})
+    return cls.from_mapping({**_defaults(name, cls), **options})
+
+
+def _defaults(name: str, cls: type[Config]) -> dict[str, object]:
+    """What the id itself says, and the environment under its name."""
+    if name in _PRESETS:
+        return {"preset": name, **cls.from_environment(name)}
+    return cls.from_environment()
 
 
 def _from_url(text: str, options: Mapping[str, object], allow_secret: bool) -> Config:
@@ -148,7 +165,8 @@ def _from_url(text: str, options: Mapping[str, object], allow_secret: bool) -> C
             "or insist with allow_secret_in_url=True",
             vendor=cls.scheme,
         )
-    return cls.from_mapping({**cls.from_environment(), **cls.options_from_url(url), **options})
+    defaults = _defaults(url.scheme, cls)
+    return cls.from_mapping({**defaults, **cls.options_from_url(url), **options})
 
 
 def _holds_secret(url: SplitResult, cls: type[Config]) -> bool:
@@ -157,7 +175,7 @@ def _holds_secret(url: SplitResult, cls: type[Config]) -> bool:
 
 
 def _config_class(name: str) -> type[Config]:
-    built_in = _BUILT_IN.get(name)
+    built_in = _BUILT_IN.get(_PRESETS.get(name, name))
     if built_in is not None:
         module, attribute = built_in
         try:

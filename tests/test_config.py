@@ -48,7 +48,7 @@ class VendorConfig(Config):
     fast: bool = False
 
     @classmethod
-    def _url_options(cls, url: SplitResult) -> dict[str, object]:
+    def url_options(cls, url: SplitResult) -> dict[str, object]:
         options: dict[str, object] = {}
         if url.hostname:
             options["endpoint"] = f"https://{url.hostname}"

@@ -5,7 +5,7 @@ Config: `LocalConfig`, or ``file:///var/data``. ``store.native`` is the root as 
 expiry, versions, storage classes, ACLs, …) is refused. Linux and macOS.
 
 An object lies at ``<root>/<bucket>/<key>`` wherever a file can be called so, and a file that somebody
-places there is an object. All else is under ``<root>/.cloudstore``: `local_tree` says what, and why no
+places there is an object. All else is under ``<root>/.cloudstore``: `disk.tree` says what, and why no
 reader ever sees half a write.
 Presigned URLs are of a development server that `cloudstore.testing.DevelopmentServer` runs.
 """
@@ -22,10 +22,16 @@ from typing import Any, ClassVar
 from urllib.parse import SplitResult, parse_qs, unquote_to_bytes
 
 from ..bodies import Body, BytesBody, Payload
-from ..capabilities import PORTABLE_BUCKET_NAMES, Capabilities, KeyRule, Limits
+from ..capabilities import PORTABLE_BUCKET_NAMES, KeyRule
 from ..config import Config, Secret
 from ..development_urls import DEVELOPMENT_CAPABILITIES, sign_development_url
-from ..driver import Call, Driver, ErrorInfo, Flow, GetResult, OpContext, Request, Response
+from ..disk.files import FileBody, meaning_of, pieces
+from ..disk.layout import LOCK, Head, Spot, describe, etag, head_of, modified, read_all, write_all
+from ..disk.listing import Listing
+from ..disk.tree import Found, Tree
+from ..disk.uploads import Uploads
+from ..driver import Call, ErrorInfo, Flow, GetResult, OpContext, Request, Response
+from ..embedded import EMBEDDED_CAPABILITIES, EMBEDDED_LIMITS, EmbeddedDriver
 from ..errors import (
     BucketNotFoundError,
     CloudStoreError,
@@ -55,48 +61,8 @@ from ..model import (
     UploadRef,
 )
 from ..preconditions import check_read
-from .local_files import FileBody, meaning_of, pieces
-from .local_layout import LOCK, Head, Spot, describe, etag, head_of, modified, read_all, write_all
-from .local_listing import Listing
-from .local_tree import Found, Tree
-from .local_uploads import Uploads
 
 __all__ = ["LocalConfig", "LocalDriver"]
-
-CAPABILITIES = Capabilities(
-    create_bucket=True,
-    list_buckets=True,
-    put_if_absent=True,
-    put_if_match=True,
-    complete_if_absent=True,
-    complete_if_match=True,
-    copy_if_absent=True,
-    copy_if_match=True,
-    copy_source_if_match=True,
-    delete_if_match=True,
-    settles_writes=True,
-    content_encoding=True,
-    cache_control=True,
-    content_disposition=True,
-    metadata=True,
-    checksum_md5=True,
-    checksum_crc32=True,
-    checksum_sha1=True,
-    checksum_sha256=True,
-    update_metadata=True,
-    update_metadata_if_match=True,
-    ranges=True,
-    conditional_reads=True,
-    copy=True,
-    ordered_listing=True,
-    start_after=True,
-    any_delimiter=True,
-    delete_objects=True,
-    multipart=True,
-    copy_part=True,
-    list_parts=True,
-    list_uploads=True,
-)
 
 READ_AT_ONCE = 64 * 1024
 """Bodies up to this size are read with the head: one call in all."""
@@ -133,7 +99,7 @@ class LocalConfig(Config):
         object.__setattr__(self, "root", os.path.abspath(root))
 
     @classmethod
-    def _url_options(cls, url: SplitResult) -> dict[str, object]:
+    def url_options(cls, url: SplitResult) -> dict[str, object]:
         if url.netloc not in ("", "localhost"):
             raise ConfigError(
                 "a file: URL names no host but localhost: file:///var/data has three slashes",
@@ -152,16 +118,16 @@ class LocalConfig(Config):
         return LocalDriver(self)
 
 
-class LocalDriver(Driver):
+class LocalDriver(EmbeddedDriver):
     """See the module. Every operation is one `Call` that does all its I/O."""
 
     scheme: ClassVar[str] = "file"
 
     def __init__(self, config: LocalConfig) -> None:
-        self.capabilities = CAPABILITIES
+        self.capabilities = EMBEDDED_CAPABILITIES
         if config.public_url is not None:
-            self.capabilities = replace(CAPABILITIES, **DEVELOPMENT_CAPABILITIES)
-        self.limits = Limits(min_part_size=1)
+            self.capabilities = replace(EMBEDDED_CAPABILITIES, **DEVELOPMENT_CAPABILITIES)
+        self.limits = EMBEDDED_LIMITS
         self.key_rule = KeyRule()
         self.bucket_name_rule = PORTABLE_BUCKET_NAMES
         self._root = Path(config.root)
@@ -203,19 +169,6 @@ class LocalDriver(Driver):
         self._tree.after_fork_in_child()
 
     # --- account ---
-
-    def discover(self, ctx: OpContext) -> Flow[None]:
-        """Nothing to ask."""
-        yield from ()
-
-    def credentials(self, ctx: OpContext, rejected: object) -> Flow[object]:
-        """None are needed."""
-        yield from ()
-        return None
-
-    def authorize(self, request: Request, credentials: Any, now: float) -> Mapping[str, str]:
-        """No request is ever sent."""
-        return request.headers
 
     def classify(self, request: Request | Call, failure: Response | Exception) -> ErrorInfo | None:
         """What an error of the system means."""

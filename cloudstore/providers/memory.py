@@ -20,10 +20,11 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ..bodies import BytesBody, Payload
-from ..capabilities import PORTABLE_BUCKET_NAMES, Capabilities, KeyRule, Limits
+from ..capabilities import PORTABLE_BUCKET_NAMES, KeyRule
 from ..config import Config, Secret
 from ..development_urls import DEVELOPMENT_CAPABILITIES, sign_development_url
-from ..driver import Call, Driver, ErrorInfo, Flow, GetResult, OpContext, Request, Response
+from ..driver import Call, Flow, GetResult, OpContext
+from ..embedded import EMBEDDED_CAPABILITIES, EMBEDDED_LIMITS, EmbeddedDriver
 from ..errors import (
     BucketAlreadyExistsError,
     BucketNotEmptyError,
@@ -59,44 +60,7 @@ from ..preconditions import check_checksums, check_read, check_write
 
 __all__ = ["MemoryConfig", "MemoryDriver"]
 
-LARGEST = Limits().max_object_size
-"""One write takes anything: nothing is gained by parts."""
-
-CAPABILITIES = Capabilities(
-    create_bucket=True,
-    list_buckets=True,
-    put_if_absent=True,
-    put_if_match=True,
-    complete_if_absent=True,
-    complete_if_match=True,
-    copy_if_absent=True,
-    copy_if_match=True,
-    copy_source_if_match=True,
-    delete_if_match=True,
-    settles_writes=True,
-    content_encoding=True,
-    cache_control=True,
-    content_disposition=True,
-    metadata=True,
-    expires_in=True,
-    checksum_md5=True,
-    checksum_crc32=True,
-    checksum_sha1=True,
-    checksum_sha256=True,
-    update_metadata=True,
-    update_metadata_if_match=True,
-    ranges=True,
-    conditional_reads=True,
-    copy=True,
-    ordered_listing=True,
-    start_after=True,
-    any_delimiter=True,
-    delete_objects=True,
-    multipart=True,
-    copy_part=True,
-    list_parts=True,
-    list_uploads=True,
-)
+CAPABILITIES = replace(EMBEDDED_CAPABILITIES, expires_in=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +114,7 @@ class _Bucket:
     uploads: dict[str, _Upload] = field(default_factory=dict)
 
 
-class MemoryDriver(Driver):
+class MemoryDriver(EmbeddedDriver):
     """See the module. Every operation is one `Call` under one lock that is never held for long."""
 
     scheme: ClassVar[str] = "memory"
@@ -159,7 +123,7 @@ class MemoryDriver(Driver):
         self.capabilities = CAPABILITIES
         if config.public_url is not None:
             self.capabilities = replace(CAPABILITIES, **DEVELOPMENT_CAPABILITIES)
-        self.limits = Limits(min_part_size=1, max_put_size=LARGEST, multipart_threshold=LARGEST)
+        self.limits = EMBEDDED_LIMITS
         self.key_rule = KeyRule()
         self.bucket_name_rule = PORTABLE_BUCKET_NAMES
         self.endpoint = "memory:"
@@ -175,23 +139,6 @@ class MemoryDriver(Driver):
         self._lock = threading.Lock()
 
     # --- account ---
-
-    def discover(self, ctx: OpContext) -> Flow[None]:
-        """Nothing to ask."""
-        yield from ()
-
-    def credentials(self, ctx: OpContext, rejected: object) -> Flow[object]:
-        """None are needed."""
-        yield from ()
-        return None
-
-    def authorize(self, request: Request, credentials: Any, now: float) -> Mapping[str, str]:
-        """No request is ever sent."""
-        return request.headers
-
-    def classify(self, request: Request | Call, failure: Response | Exception) -> ErrorInfo | None:
-        """Only errors of the tree are raised here."""
-        return None
 
     @property
     def native(self) -> None:

@@ -6,10 +6,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-__all__ = ["http_time", "iso_time", "retry_after"]
+__all__ = ["http_date", "http_time", "iso_time", "retry_after"]
 
 _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Mapping[str, int] = MappingProxyType({name: n for n, name in enumerate(_NAMES, 1)})
+
+
+def http_date(moment: datetime) -> str:
+    """An aware moment as ``Wed, 21 Oct 2015 07:28:00 GMT`` (RFC 9110 §5.6.7), in English anywhere."""
+    utc = moment.astimezone(UTC)
+    day, month = _DAYS[utc.weekday()], _NAMES[utc.month - 1]
+    return f"{day}, {utc.day:02} {month} {utc.year:04} {utc:%H:%M:%S} GMT"
 
 
 def http_time(text: str | None) -> datetime | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cloudstore.disk.layout import find_head
 from cloudstore.errors import NotFoundError
-from cloudstore.providers.local_layout import find_head
 from cloudstore.store import Store
 
 __all__ = ["empty_folders", "leftovers"]

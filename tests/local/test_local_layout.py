@@ -22,8 +22,8 @@ from cloudstore import (
     UploadRef,
 )
 from cloudstore.bodies import FilePayload
+from cloudstore.disk.layout import MAX_DEPTH, natural_names, shadow_key, shadow_names
 from cloudstore.model import PutOptions
-from cloudstore.providers.local_layout import MAX_DEPTH, natural_names, shadow_key, shadow_names
 from tests.local.leftovers import leftovers
 
 

@@ -140,7 +140,7 @@ class SqliteConfig(Config):
     path: str
 
     @classmethod
-    def _url_options(cls, url: SplitResult) -> dict[str, object]:
+    def url_options(cls, url: SplitResult) -> dict[str, object]:
         """``sqlite:///absolute/path`` or ``sqlite:relative/path``."""
         if url.netloc or url.fragment or not url.path:
             raise ConfigError("a sqlite: URL is sqlite:///path/of/the/file", vendor=cls.scheme)

@@ -9,7 +9,7 @@ What lies under ``<root>/.cloudstore``:
 `meta`      a sidecar for each key: two slots for heads, each bound to one version of the data
 `shadow`    objects whose natural place ``<root>/<bucket>/<key>`` is impossible or taken
 `tmp`       a folder for each process that writes, whose lock says that the process is alive
-`uploads`   multipart uploads (see `local_uploads`)
+`uploads`   multipart uploads (see `uploads`)
 =========== ========================================================================================
 
 A version is a file's inode, time and size. A write fills a file in `tmp`; then, holding the key's lock,
@@ -46,7 +46,7 @@ from ..errors import (
     UnavailableError,
 )
 from ..preconditions import check_write
-from .local_layout import (
+from .layout import (
     ABSENT,
     BLOCKED,
     CREATE,

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 from ..driver import OpContext
 from ..errors import InvalidPartError, UploadNotFoundError
 from ..model import CompleteOptions, Part, PutOptions, UploadInfo, UploadRef
-from .local_files import pieces
-from .local_layout import (
+from .files import pieces
+from .layout import (
     CREATE,
     FOLDER,
     HEADERS,
@@ -37,7 +37,7 @@ from .local_layout import (
     sync,
     write_all,
 )
-from .local_tree import Temp, Tree
+from .tree import Temp, Tree
 
 __all__ = ["Uploads"]
 

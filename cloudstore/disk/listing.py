@@ -15,8 +15,8 @@ from typing import Self
 
 from ..capabilities import RESERVED_PREFIX, KeyRule
 from ..model import ListOptions, ObjectInfo
-from .local_layout import ABSENT, FOLDER, MAX_DEPTH, Spot, etag, is_text, look, modified
-from .local_tree import Tree
+from .layout import ABSENT, FOLDER, MAX_DEPTH, Spot, etag, is_text, look, modified
+from .tree import Tree
 
 __all__ = ["Listing"]
 

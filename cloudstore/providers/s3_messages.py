@@ -1,0 +1,528 @@
+"""What S3's requests hold, and what its successes say. Pure: values in, values out.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/API/.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from urllib.parse import unquote_plus
+
+from ..bodies import BytesBody, BytesPayload, Payload
+from ..driver import GetResult, Response
+from ..errors import InvalidArgumentError, TooLargeError, UnexpectedResponseError
+from ..listing import page_token, token_position
+from ..model import (
+    ByteRange,
+    CompleteOptions,
+    CopyOptions,
+    GetOptions,
+    ListOptions,
+    ObjectInfo,
+    Page,
+    Part,
+    PartPage,
+    PresignOptions,
+    PutOptions,
+    PutResult,
+    UploadInfo,
+    UploadPage,
+    UploadRef,
+)
+from ..preconditions import check_checksums
+from ..wire.dates import http_date, http_time, iso_time
+from ..wire.encoded_words import decode_words, encode_words
+from ..wire.sigv4 import Signer, encode_path, encode_query
+from ..wire.xml import XmlNode
+
+__all__ = [
+    "CHECKSUM",
+    "OPTION_HEADERS",
+    "base64_digest",
+    "completion",
+    "conditions",
+    "copied_part",
+    "copy_source",
+    "deletion",
+    "digest_headers",
+    "etag_of",
+    "form_fields",
+    "head_headers",
+    "is_address",
+    "is_plain_in_xml",
+    "list_query",
+    "location",
+    "object_info",
+    "opened",
+    "page_of",
+    "part_page",
+    "part_query",
+    "parts_query",
+    "peek_options",
+    "peeked_prefix",
+    "put_result",
+    "quoted",
+    "range_header",
+    "read_headers",
+    "refuse_options",
+    "required",
+    "same_head",
+    "start_token",
+    "stated_length",
+    "upload_page",
+    "uploads_query",
+    "version_query",
+    "xml_payload",
+    "xml_text",
+]
+
+META = "x-amz-meta-"
+CHECKSUM = "x-amz-checksum-"
+OPTION_HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "acl": "x-amz-acl",
+        "sse": "x-amz-server-side-encryption",
+        "sse_kms_key_id": "x-amz-server-side-encryption-aws-kms-key-id",
+        "website_redirect_location": "x-amz-website-redirect-location",
+    }
+)
+"""``vendor_options={"s3": {…}}`` of writes, and the headers that they become."""
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_TRIMMED = re.compile(r"\s|.*\s\Z", re.DOTALL)
+_LINE_ENDS = re.compile("[\t\n\r\x85\u2028]")
+
+_CONTINUES, _STARTS = "c", "s"
+"""What a token of ours begins with: the rest is the vendor's own, or a key to start after."""
+
+Query = list[tuple[str, str]]
+
+
+# --- requests -------------------------------------------------------------------------------------
+
+
+def is_address(host: str) -> bool:
+    """Whether no bucket's name can stand before this host."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost"
+    return True
+
+
+def quoted(etag: str) -> str:
+    """An ETag as conditions hold it."""
+    return f'"{etag}"'
+
+
+def head_headers(options: PutOptions, max_metadata_bytes: int) -> dict[str, str]:
+    """What is stored beside the bytes.
+
+    Raises:
+        TooLargeError: the metadata is too long once encoded, which is how the vendor counts it.
+    """
+    headers: dict[str, str] = {}
+    if options.content_type is not None:
+        headers["content-type"] = options.content_type
+    if options.content_encoding is not None:
+        headers["content-encoding"] = options.content_encoding
+    if options.cache_control is not None:
+        headers["cache-control"] = options.cache_control
+    if options.content_disposition is not None:
+        headers["content-disposition"] = options.content_disposition
+    if options.storage_class is not None:
+        headers["x-amz-storage-class"] = options.storage_class
+    if options.tags:
+        headers["x-amz-tagging"] = encode_query(options.tags.items())
+    size = 0
+    for name, value in options.metadata.items():
+        text = headers[META + name] = encode_words(value)
+        size += len(name) + len(text)
+    if size > max_metadata_bytes:
+        raise TooLargeError(f"metadata has {size} bytes once encoded, s3 takes {max_metadata_bytes}")
+    for name, setting in options.vendor_options.get("s3", {}).items():
+        headers[OPTION_HEADERS[name]] = str(setting)
+    return headers
+
+
+def refuse_options(options: Mapping[str, Mapping[str, object]]) -> None:
+    """Raises InvalidArgumentError: ours are all for writes, and this is none."""
+    for name in options.get("s3", ()):
+        raise InvalidArgumentError(f"the s3 option {name!r} is for writes")
+
+
+def conditions(options: PutOptions | CopyOptions | CompleteOptions) -> dict[str, str]:
+    """The conditions of a write."""
+    if options.if_absent:
+        return {"if-none-match": "*"}
+    return {} if options.if_match is None else {"if-match": quoted(options.if_match)}
+
+
+def read_headers(options: GetOptions) -> dict[str, str]:
+    """The conditions of a read."""
+    headers: dict[str, str] = {}
+    if options.if_match is not None:
+        headers["if-match"] = quoted(options.if_match)
+    if options.if_none_match is not None:
+        headers["if-none-match"] = quoted(options.if_none_match)
+    if options.if_modified_since is not None:
+        headers["if-modified-since"] = http_date(options.if_modified_since)
+    return headers
+
+
+def range_header(span: ByteRange) -> str:
+    """A range as RFC 9110 §14.1.2 writes it: with its last byte."""
+    if span.start < 0:
+        return f"bytes={span.start}"
+    return f"bytes={span.start}-" if span.end is None else f"bytes={span.start}-{span.end - 1}"
+
+
+def copy_source(bucket: str, key: str, if_match: str | None) -> dict[str, str]:
+    """What a copy is made from."""
+    headers = {"x-amz-copy-source": f"/{bucket}/{encode_path(key)}"}
+    if if_match is not None:
+        headers["x-amz-copy-source-if-match"] = quoted(if_match)
+    return headers
+
+
+def base64_digest(digest: str) -> str:
+    """A digest in hexadecimal as headers hold it."""
+    return base64.b64encode(bytes.fromhex(digest)).decode("ascii")
+
+
+def digest_headers(payload: Payload, promised: Mapping[str, str], *, crc32: bool) -> dict[str, str]:
+    """The checksums by which the vendor verifies a body.
+
+    Of the algorithms that S3 added, a request may carry one; what else was promised is checked here,
+    against the body that the one protects. Reads the payload.
+
+    Raises:
+        ChecksumMismatchError
+    """
+    headers: dict[str, str] = {}
+    rest = dict(promised)
+    added = next((name for name in ("sha256", "sha1", "crc32") if name in rest), None)
+    if added is None and crc32:
+        added = "crc32"
+    if added is not None:
+        headers[CHECKSUM + added] = base64_digest(rest.pop(added, "") or payload.digest(added))
+    if added is None or "md5" in rest:
+        headers["content-md5"] = base64_digest(rest.pop("md5", "") or payload.digest("md5"))
+    check_checksums(payload, rest)
+    return headers
+
+
+def version_query(version: str | None) -> Query:
+    """The query of a read or deletion of a version."""
+    return [] if version is None else [("versionId", version)]
+
+
+def part_query(upload_id: str, number: int) -> Query:
+    """The query of UploadPart."""
+    return [("partNumber", str(number)), ("uploadId", upload_id)]
+
+
+def same_head(info: ObjectInfo) -> PutOptions:
+    """The options that write an object's head again."""
+    return PutOptions(
+        content_type=info.content_type,
+        content_encoding=info.content_encoding,
+        cache_control=info.cache_control,
+        content_disposition=info.content_disposition,
+        metadata=info.metadata,
+        storage_class=info.storage_class,
+    )
+
+
+def list_query(options: ListOptions) -> Query:
+    """The query of ListObjectsV2."""
+    query = [("list-type", "2"), ("encoding-type", "url"), ("max-keys", str(options.limit))]
+    if options.prefix:
+        query.append(("prefix", options.prefix))
+    if options.delimiter:
+        query.append(("delimiter", options.delimiter))
+    token = "" if options.token is None else token_position(options.token)
+    if token:
+        name = {_CONTINUES: "continuation-token", _STARTS: "start-after"}.get(token[0])
+        if name is None:
+            raise InvalidArgumentError("this marker is not one of this store's listings")
+        query.append((name, token[1:]))
+    elif options.start_after:
+        query.append(("start-after", options.start_after))
+    return query
+
+
+def peek_options(options: ListOptions) -> ListOptions | None:
+    """How to find out whether the common prefix that `start_after` lies in has keys behind it."""
+    rolled = None if options.token is not None else _rolled_up(options, options.start_after)
+    return None if rolled is None else ListOptions(rolled, start_after=options.start_after, limit=1)
+
+
+def start_token(start_after: str) -> str:
+    """The token of the page that comes after such a look."""
+    return page_token(_STARTS + start_after)
+
+
+def peeked_prefix(options: ListOptions) -> str | None:
+    """The common prefix that was shown, or not, by the page before this one."""
+    token = "" if options.token is None else token_position(options.token)
+    return _rolled_up(options, token[1:]) if token.startswith(_STARTS) else None
+
+
+def _rolled_up(options: ListOptions, key: str) -> str | None:
+    if not (options.delimiter and key.startswith(options.prefix)):
+        return None
+    end = key.find(options.delimiter, len(options.prefix))
+    return None if end < 0 else key[: end + len(options.delimiter)]
+
+
+def parts_query(upload_id: str, token: str | None) -> Query:
+    """The query of ListParts."""
+    query = [("uploadId", upload_id)]
+    return query if token is None else [*query, ("part-number-marker", token_position(token))]
+
+
+def uploads_query(prefix: str, token: str | None) -> Query:
+    """The query of ListMultipartUploads; a token holds both of its markers."""
+    query = [("uploads", ""), ("encoding-type", "url")]
+    if prefix:
+        query.append(("prefix", prefix))
+    if token is not None:
+        key_marker, id_marker = json.loads(token_position(token))
+        query += [("key-marker", key_marker), ("upload-id-marker", id_marker)]
+    return query
+
+
+def xml_payload(name: str, inner: str) -> BytesPayload:
+    """An XML body."""
+    text = f'<{name} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{inner}</{name}>'
+    return BytesPayload(text.encode())
+
+
+def xml_text(text: str) -> str:
+    """Text that an XML parser gives back exactly: line ends as references, or they become ``\\n``."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _LINE_ENDS.sub(lambda found: f"&#{ord(found[0])};", escaped)
+
+
+def location(region: str) -> BytesPayload:
+    """The body of CreateBucket."""
+    where = f"<LocationConstraint>{xml_text(region)}</LocationConstraint>"
+    return xml_payload("CreateBucketConfiguration", where)
+
+
+def is_plain_in_xml(key: str) -> bool:
+    """Whether XML can hold a key, and no service trims it."""
+    return not (_NOT_IN_XML.search(key) or _TRIMMED.match(key))
+
+
+def deletion(keys: Sequence[str]) -> BytesPayload:
+    """The body of DeleteObjects."""
+    objects = "".join([f"<Object><Key>{xml_text(key)}</Key></Object>" for key in keys])
+    return xml_payload("Delete", f"<Quiet>true</Quiet>{objects}")
+
+
+def completion(parts: Sequence[Part], *, checksums: bool) -> BytesPayload:
+    """The body of CompleteMultipartUpload, with the parts' checksums where the service wants them."""
+    lines = []
+    for part in parts:
+        crc32 = part.checksums.get("crc32") if checksums else None
+        stated = f"<ChecksumCRC32>{base64_digest(crc32)}</ChecksumCRC32>" if crc32 else ""
+        etag = f"<ETag>{xml_text(quoted(part.etag))}</ETag>"
+        lines.append(f"<Part><PartNumber>{part.number}</PartNumber>{etag}{stated}</Part>")
+    return xml_payload("CompleteMultipartUpload", "".join(lines))
+
+
+def form_fields(
+    signer: Signer, bucket: str, key: str, options: PresignOptions, now: float, expires: datetime
+) -> dict[str, str]:
+    """The fields of a form upload: sigv4-HTTPPOSTConstructPolicy."""
+    if "${filename}" in key:
+        raise InvalidArgumentError("in a form upload S3 replaces ${filename} by the file's name")
+    fields = {"key": key, **signer.policy_fields(now)}
+    if options.content_type is not None:
+        fields["Content-Type"] = options.content_type
+    stated: list[object] = [{"bucket": bucket}, *({name: text} for name, text in fields.items())]
+    if options.max_size is not None:
+        stated.append(["content-length-range", 0, options.max_size])
+    until = expires.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    policy = json.dumps({"expiration": until, "conditions": stated})
+    encoded = base64.b64encode(policy.encode()).decode("ascii")
+    return {**fields, "policy": encoded, **signer.sign_policy(encoded, now)}
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+def required(root: XmlNode, name: str) -> str:
+    """A text that must be there.
+
+    Raises:
+        UnexpectedResponseError
+    """
+    text = root.text(name)
+    if not text:
+        raise UnexpectedResponseError(f"the answer has no {name}", outcome="unknown")
+    return text
+
+
+def etag_of(value: str | None) -> str | None:
+    """An ETag without its quotes."""
+    return (value or "").removeprefix("W/").strip('"') or None
+
+
+def _hex(value: str | None) -> str | None:
+    """A checksum in hexadecimal; None for none, and for one of checksums (``…-4``)."""
+    if not value or "-" in value:
+        return None
+    try:
+        return base64.b64decode(value, validate=True).hex()
+    except ValueError:
+        return None
+
+
+def _checksums(headers: Mapping[str, str]) -> dict[str, str]:
+    """What is stated for the whole object; of a composite, nothing is."""
+    if headers.get(f"{CHECKSUM}type", "FULL_OBJECT") != "FULL_OBJECT":
+        return {}
+    stated = {name: _hex(headers.get(CHECKSUM + name)) for name in ("crc32", "sha1", "sha256")}
+    return {name: digest for name, digest in stated.items() if digest is not None}
+
+
+def _part_checksums(value: str | None) -> dict[str, str]:
+    crc32 = _hex(value)
+    return {} if crc32 is None else {"crc32": crc32}
+
+
+def put_result(answer: Response) -> PutResult:
+    """What a PUT made."""
+    headers = answer.headers
+    version = headers.get("x-amz-version-id")
+    return PutResult(etag_of(headers.get("etag")), version, None, _checksums(headers))
+
+
+def copied_part(root: XmlNode, number: int, size: int) -> Part:
+    """What UploadPartCopy made."""
+    etag = etag_of(required(root, "ETag")) or ""
+    return Part(number, etag, size, _part_checksums(root.text("ChecksumCRC32")))
+
+
+def stated_length(answer: Response) -> int:
+    """How long an object is.
+
+    Raises:
+        UnexpectedResponseError: the answer does not say.
+    """
+    try:
+        return int(answer.headers["content-length"])
+    except (KeyError, ValueError):
+        raise UnexpectedResponseError("the answer does not say how long the object is") from None
+
+
+def opened(key: str, span: ByteRange, answer: Response) -> GetResult:
+    """The answer to a GET, once it is sure that it holds what was asked for.
+
+    Raises:
+        RangeNotSatisfiableError, UnexpectedResponseError
+    """
+    if answer.status == 206:
+        found = _CONTENT_RANGE.match(answer.headers.get("content-range", ""))
+        if found is not None:
+            start, end, size = int(found[1]), int(found[2]) + 1, int(found[3])
+        elif span.start < 0 and stated_length(answer) == 0:
+            start = end = size = 0  # of nothing no range can be written, yet it was answered
+        else:
+            raise UnexpectedResponseError("a part of the object came, and not which")
+    else:
+        start, size = 0, stated_length(answer)
+        end = size
+    if (start, end) != span.resolve(size):
+        raise UnexpectedResponseError(f"the bytes {start} to {end} came, which were not asked for")
+    info = object_info(key, answer.headers, size)
+    return GetResult(info, answer.body or BytesBody(b""), start, end)
+
+
+def object_info(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
+    """The head of an object."""
+    get = headers.get
+    info = ObjectInfo(
+        key,
+        size,
+        etag_of(get("etag")),
+        http_time(get("last-modified")),
+        get("content-type"),
+        get("content-encoding"),
+        get("cache-control"),
+        get("content-disposition"),
+    )
+    for name, value in headers.items():
+        if name.startswith("x-amz-"):
+            if name.startswith(META):
+                info.metadata[name[len(META) :]] = decode_words(value)
+            elif name.startswith(CHECKSUM):
+                info.checksums = _checksums(headers)
+    info.version = get("x-amz-version-id")
+    info.storage_class = get("x-amz-storage-class")
+    return info
+
+
+def _decoder(root: XmlNode) -> Callable[[str], str]:
+    """How names stand in a listing: as forms encode them where the service says so, else plain."""
+    return _decode_key if root.text("EncodingType") == "url" else str
+
+
+def _decode_key(text: str) -> str:
+    # What is no UTF-8 was not written by us; it is shown, and cannot be addressed.
+    return unquote_plus(text, errors="surrogateescape")
+
+
+def _more(root: XmlNode) -> bool:
+    return root.text("IsTruncated").lower() == "true"
+
+
+def page_of(root: XmlNode) -> Page:
+    """A page of ListObjectsV2. Its token is in a form that no other text has."""
+    decode = _decoder(root)
+    page = Page()
+    for row in root.rows("Contents"):
+        modified = iso_time(row.get("LastModified"))
+        info = ObjectInfo(decode(row["Key"]), int(row["Size"]), etag_of(row.get("ETag")), modified)
+        info.storage_class = row.get("StorageClass")
+        page.objects.append(info)
+    page.prefixes = [decode(row["Prefix"]) for row in root.rows("CommonPrefixes")]
+    if _more(root):
+        page.token = page_token(_CONTINUES + required(root, "NextContinuationToken"))
+    return page
+
+
+def part_page(root: XmlNode) -> PartPage:
+    """A page of ListParts."""
+    page = PartPage()
+    for row in root.rows("Part"):
+        checksums = _part_checksums(row.get("ChecksumCRC32"))
+        etag = etag_of(row["ETag"]) or ""
+        page.parts.append(Part(int(row["PartNumber"]), etag, int(row["Size"]), checksums))
+    if _more(root):
+        page.token = page_token(required(root, "NextPartNumberMarker"))
+    return page
+
+
+def upload_page(root: XmlNode, vendor: str, bucket: str) -> UploadPage:
+    """A page of ListMultipartUploads."""
+    decode = _decoder(root)
+    page = UploadPage()
+    for row in root.rows("Upload"):
+        ref = UploadRef(vendor, bucket, decode(row["Key"]), row["UploadId"])
+        page.uploads.append(UploadInfo(ref, iso_time(row.get("Initiated"))))
+    if _more(root):
+        markers = [decode(required(root, "NextKeyMarker")), root.text("NextUploadIdMarker")]
+        page.token = page_token(json.dumps(markers))
+    return page

@@ -1,0 +1,55 @@
+"""How the conformance suite reaches a server that runs already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cloudstore.capabilities import KeyRule
+from cloudstore.config import Secret
+from cloudstore.providers.s3 import S3Config, S3Driver
+from cloudstore.providers.s3_presets import NO_XML
+from cloudstore.testing import Harness
+from tests.servers.ministack_server import Ministack
+from tests.servers.swift_server import Swift
+
+SMALL_PART = 16 * 1024
+"""Both servers take parts of any size."""
+
+
+class S3Harness(Harness):
+    """Drivers of one account."""
+
+    def __init__(self, server: Ministack | Swift, preset: str, region: str) -> None:
+        self._config = S3Config(
+            access_key=server.access_key,
+            secret_key=Secret(server.secret_key),
+            endpoint=server.url,
+            region=region,
+            preset=preset,
+        )
+        self.secrets = (server.secret_key,)
+
+    def make_driver(self) -> S3Driver:
+        """With parts smaller than S3 takes, so that many of them are still quick."""
+        driver = self._config.create_driver()
+        driver.limits = replace(driver.limits, min_part_size=SMALL_PART)
+        return driver
+
+    def second_view(self, driver: object) -> S3Driver:
+        return self.make_driver()
+
+
+class MinistackHarness(S3Harness):
+    """As AWS, in a region where creating a bucket again is an error; what ministack lacks is left out.
+
+    It ignores conditions on copies, and lists uploads as plain XML.
+    """
+
+    def __init__(self, server: Ministack) -> None:
+        super().__init__(server, "aws", "eu-west-1")
+
+    def make_driver(self) -> S3Driver:
+        driver = super().make_driver()
+        driver.capabilities = replace(driver.capabilities, copy_if_absent=False, copy_if_match=False)
+        driver.key_rule = KeyRule(forbidden=(NO_XML,))
+        return driver
