@@ -83,7 +83,7 @@ class Pool:
 
     def give(self, connection: Connection) -> None:
         """Keeps a connection; gives up one that nobody has wanted for long."""
-        if len(self.idle) >= self.max_idle or not self.is_open:
+        if len(self.idle) >= self.max_idle:
             connection.discard()
             return
         now = connection.idle_since = time.monotonic()
@@ -92,7 +92,7 @@ class Pool:
         if now - self.idle[0].idle_since > MAX_IDLE_SECONDS:
             with suppress(IndexError):  # another thread was quicker
                 self.idle.popleft().discard()
-        if not self.is_open:
+        if not self.is_open:  # looked at last, so that a `close` meanwhile misses nothing
             self.close()
 
     def close(self) -> None:
