@@ -81,6 +81,17 @@ class ObjectInfo:
     storage_class: str | None = None
     expires_at: datetime | None = None
 
+    def put_options(self) -> PutOptions:
+        """The options that would write this object's head again, internal metadata included."""
+        return PutOptions(
+            content_type=self.content_type,
+            content_encoding=self.content_encoding,
+            cache_control=self.cache_control,
+            content_disposition=self.content_disposition,
+            metadata=dict(self.metadata),
+            storage_class=self.storage_class,
+        )
+
 
 class CommonPrefix:
     """A "folder" of a listing with a delimiter: the keys that begin with this are rolled up.

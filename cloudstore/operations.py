@@ -507,7 +507,7 @@ class Operations:
         if capabilities.update_metadata:
             guard = info.etag if capabilities.update_metadata_if_match else None
             return (yield from driver.update_metadata(ctx, bucket, key, metadata, guard))
-        options = CopyOptions(replace=replace(_rewrite_options(info), metadata=metadata))
+        options = CopyOptions(replace=replace(info.put_options(), metadata=metadata))
         if capabilities.copy_if_match:
             options.if_match = info.etag
         if capabilities.copy_source_if_match:
@@ -741,21 +741,9 @@ def visible_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in metadata.items() if not is_internal_metadata(name)}
 
 
-def _rewrite_options(info: ObjectInfo) -> PutOptions:
-    """The options that would write an object's head again."""
-    return PutOptions(
-        content_type=info.content_type,
-        content_encoding=info.content_encoding,
-        cache_control=info.cache_control,
-        content_disposition=info.content_disposition,
-        metadata=dict(info.metadata),
-        storage_class=info.storage_class,
-    )
-
-
 def _merged(info: ObjectInfo, changed: PutOptions | None, changes: Mapping[str, Any]) -> PutOptions:
     """The head of a copy: the source's, with what the caller changes; without our names."""
-    merged = replace(_rewrite_options(info), metadata=visible_metadata(info.metadata))
+    merged = replace(info.put_options(), metadata=visible_metadata(info.metadata))
     if changed is not None:
         for name in changes:
             setattr(merged, name, getattr(changed, name))

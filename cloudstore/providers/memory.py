@@ -244,7 +244,7 @@ class MemoryDriver(EmbeddedDriver):
         def copy() -> PutResult:
             stored = self._read(ctx, bucket, key, GetOptions(if_match=options.source_if_match))
             put = replace(
-                options.replace or _put_options(stored.info),
+                options.replace or stored.info.put_options(),
                 if_absent=options.if_absent,
                 if_match=options.if_match,
             )
@@ -522,15 +522,4 @@ def _copy_info(info: ObjectInfo) -> ObjectInfo:
         None,
         None,
         info.expires_at,
-    )
-
-
-def _put_options(info: ObjectInfo) -> PutOptions:
-    """The options that would write this object again."""
-    return PutOptions(
-        content_type=info.content_type,
-        content_encoding=info.content_encoding,
-        cache_control=info.cache_control,
-        content_disposition=info.content_disposition,
-        metadata=dict(info.metadata),
     )

@@ -320,7 +320,7 @@ class FailoverDriver(Driver):
         info = yield from self._children[0].head_object(ctx, bucket, key, GetOptions())
         if options.source_if_match not in (None, _stamp_of(0, info)):
             raise PreconditionFailedError("the source has another ETag")
-        stamp, put = _stamped(ctx, options.replace or _same_head(info))
+        stamp, put = _stamped(ctx, options.replace or info.put_options())
         etag = yield from self._native_etag(ctx, to_bucket, to_key, options.if_match)
         asked = CopyOptions(put, options.if_absent, etag, info.etag, options.vendor_options)
         plain = CopyOptions(put, vendor_options=options.vendor_options)
@@ -507,16 +507,6 @@ def _stamped(ctx: OpContext, options: PutOptions) -> tuple[str, PutOptions]:
 def _stamp_of(index: int, info: ObjectInfo) -> str:
     """What users take for the ETag; of an object that only one child knows, that child's."""
     return info.metadata.get(STAMP) or f"{index}:{info.etag}"
-
-
-def _same_head(info: ObjectInfo) -> PutOptions:
-    return PutOptions(
-        content_type=info.content_type,
-        content_encoding=info.content_encoding,
-        cache_control=info.cache_control,
-        content_disposition=info.content_disposition,
-        metadata=dict(info.metadata),
-    )
 
 
 def _joined(first: Part, second: Part) -> Part:
