@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from .driver import Flow, GetResult, OpContext
@@ -47,9 +48,14 @@ class _ObjectBase:
             self._reader = self._make_reader(opened)
 
     def _make_reader(self, opened: GetResult | None) -> ObjectReader:
+        operations: Operations = self._face._operations
+        # Not `self._context`: in a cycle, an unread body would keep its connection until a collection.
+        context = partial(
+            operations.context, "get_object", self._bucket, self._info.key, self._timeout
+        )
         return ObjectReader(
-            self._face._operations.driver,
-            self._context,
+            operations.driver,
+            context,
             self._bucket,
             self._info.key,
             self._info,

@@ -36,6 +36,9 @@ CREATED = (
 )
 
 
+COMPLETED = f"<CompleteMultipartUploadResult {XMLNS}><ETag>{{}}</ETag></CompleteMultipartUploadResult>"
+
+
 def store_on(server: ScriptedServer, preset: str = "aws", **options: Any) -> Store:
     config = S3Config(
         access_key="AKID",
@@ -96,9 +99,7 @@ def test_completion_without_an_etag_asks_the_object() -> None:
             return Say(body=CREATED)
         if asked.method == "HEAD":
             return Say(headers={"etag": '"e1-1"', "content-length": "4"})
-        return Say(
-            body=f"<CompleteMultipartUploadResult {XMLNS}><ETag></ETag></CompleteMultipartUploadResult>"
-        )
+        return Say(body=COMPLETED.format(""))
 
     with ScriptedServer(script) as server, store_on(server) as store:
         result = store.create_multipart_upload("bucket", "k").complete([_part()])
@@ -117,51 +118,66 @@ def test_completion_without_an_etag_is_a_success_even_if_the_object_cannot_be_as
 
 # --- what failures mean ---------------------------------------------------------------------------
 
-PUT: Callable[[Store], Any] = lambda s: s.create_object("bucket", "k", b"x")  # noqa: E731
-GET: Callable[[Store], Any] = lambda s: s.get_object("bucket", "k")  # noqa: E731
-ABSENT: Callable[[Store], Any] = lambda s: s.create_object("bucket", "k", b"x", if_absent=True)  # noqa: E731
-MATCH: Callable[[Store], Any] = lambda s: s.create_object("bucket", "k", b"x", if_match="e")  # noqa: E731
-DELETE: Callable[[Store], Any] = lambda s: s.delete_object("bucket", "k", if_match="e")  # noqa: E731
+
+def put(s: Store) -> Any:
+    return s.create_object("bucket", "k", b"x")
+
+
+def get(s: Store) -> Any:
+    return s.get_object("bucket", "k")
+
+
+def absent(s: Store) -> Any:
+    return s.create_object("bucket", "k", b"x", if_absent=True)
+
+
+def match(s: Store) -> Any:
+    return s.create_object("bucket", "k", b"x", if_match="e")
+
+
+def delete(s: Store) -> Any:
+    return s.delete_object("bucket", "k", if_match="e")
+
 
 FAILURES = [
-    (GET, 404, error("NoSuchBucket"), "bucket_not_found", "not_applied", 1),
-    (GET, 404, error("NoSuchKey"), "object_not_found", "not_applied", 1),
-    (GET, 404, error("NoSuchVersion"), "object_not_found", "not_applied", 1),
-    (GET, 403, error("InvalidObjectState"), "object_archived", "not_applied", 1),
-    (GET, 403, error("AccessDenied"), "permission_denied", "not_applied", 1),
-    (GET, 403, error("SignatureDoesNotMatch"), "authentication", "not_applied", 1),
-    (GET, 403, error("RequestTimeTooSkewed"), "authentication", "not_applied", 1),
-    (GET, 400, error("ExpiredToken"), "authentication", "not_applied", 1),
-    (GET, 401, "", "authentication", "not_applied", 1),
-    (GET, 403, "<html>", "permission_denied", "not_applied", 1),
-    (GET, 416, error("InvalidRange"), "range_not_satisfiable", "not_applied", 1),
-    (GET, 412, "", "precondition_failed", "not_applied", 1),
-    (GET, 304, "", "not_modified", "not_applied", 1),
-    (GET, 418, "", "unexpected_response", "not_applied", 1),
-    (GET, 400, error("Nobody knows"), "unexpected_response", "not_applied", 1),
-    (GET, 500, error("InternalError"), "unavailable", "not_applied", 3),
-    (GET, 502, "<html>", "unavailable", "not_applied", 3),
-    (PUT, 500, error("InternalError"), "unavailable", "unknown", 3),
-    (PUT, 503, "", "unavailable", "unknown", 3),
-    (PUT, 504, "", "unavailable", "unknown", 3),
-    (PUT, 503, error("SlowDown"), "rate_limited", "not_applied", 3),
-    (PUT, 429, "", "rate_limited", "not_applied", 3),
-    (PUT, 400, error("RequestTimeout"), "unavailable", "not_applied", 3),
-    (PUT, 501, error("NotImplemented"), "unsupported", "not_applied", 1),
-    (PUT, 400, error("BadDigest"), "checksum_mismatch", "not_applied", 1),
-    (PUT, 400, error("XAmzContentSHA256Mismatch"), "checksum_mismatch", "not_applied", 1),
-    (PUT, 400, error("EntityTooLarge"), "too_large", "not_applied", 1),
-    (PUT, 400, error("MetadataTooLarge"), "too_large", "not_applied", 1),
-    (PUT, 400, error("KeyTooLongError"), "invalid_key", "not_applied", 1),
-    (PUT, 403, error("QuotaExceeded"), "quota_exceeded", "not_applied", 1),
-    (PUT, 404, error("NoSuchBucket"), "bucket_not_found", "not_applied", 1),
-    (ABSENT, 412, error("PreconditionFailed"), "object_already_exists", "not_applied", 1),
-    (ABSENT, 412, "", "object_already_exists", "not_applied", 1),
-    (ABSENT, 409, error("ConditionalRequestConflict"), "precondition_failed", "not_applied", 3),
-    (MATCH, 412, error("PreconditionFailed"), "precondition_failed", "not_applied", 1),
-    (MATCH, 404, error("NoSuchKey"), "precondition_failed", "not_applied", 1),
-    (DELETE, 412, error("PreconditionFailed"), "precondition_failed", "not_applied", 1),
-    (DELETE, 404, error("NoSuchKey"), "precondition_failed", "not_applied", 1),
+    (get, 404, error("NoSuchBucket"), "bucket_not_found", "not_applied", 1),
+    (get, 404, error("NoSuchKey"), "object_not_found", "not_applied", 1),
+    (get, 404, error("NoSuchVersion"), "object_not_found", "not_applied", 1),
+    (get, 403, error("InvalidObjectState"), "object_archived", "not_applied", 1),
+    (get, 403, error("AccessDenied"), "permission_denied", "not_applied", 1),
+    (get, 403, error("SignatureDoesNotMatch"), "authentication", "not_applied", 1),
+    (get, 403, error("RequestTimeTooSkewed"), "authentication", "not_applied", 1),
+    (get, 400, error("ExpiredToken"), "authentication", "not_applied", 1),
+    (get, 401, "", "authentication", "not_applied", 1),
+    (get, 403, "<html>", "permission_denied", "not_applied", 1),
+    (get, 416, error("InvalidRange"), "range_not_satisfiable", "not_applied", 1),
+    (get, 412, "", "precondition_failed", "not_applied", 1),
+    (get, 304, "", "not_modified", "not_applied", 1),
+    (get, 418, "", "unexpected_response", "not_applied", 1),
+    (get, 400, error("Nobody knows"), "unexpected_response", "not_applied", 1),
+    (get, 500, error("InternalError"), "unavailable", "not_applied", 3),
+    (get, 502, "<html>", "unavailable", "not_applied", 3),
+    (put, 500, error("InternalError"), "unavailable", "unknown", 3),
+    (put, 503, "", "unavailable", "unknown", 3),
+    (put, 504, "", "unavailable", "unknown", 3),
+    (put, 503, error("SlowDown"), "rate_limited", "not_applied", 3),
+    (put, 429, "", "rate_limited", "not_applied", 3),
+    (put, 400, error("RequestTimeout"), "unavailable", "not_applied", 3),
+    (put, 501, error("NotImplemented"), "unsupported", "not_applied", 1),
+    (put, 400, error("BadDigest"), "checksum_mismatch", "not_applied", 1),
+    (put, 400, error("XAmzContentSHA256Mismatch"), "checksum_mismatch", "not_applied", 1),
+    (put, 400, error("EntityTooLarge"), "too_large", "not_applied", 1),
+    (put, 400, error("MetadataTooLarge"), "too_large", "not_applied", 1),
+    (put, 400, error("KeyTooLongError"), "invalid_key", "not_applied", 1),
+    (put, 403, error("QuotaExceeded"), "quota_exceeded", "not_applied", 1),
+    (put, 404, error("NoSuchBucket"), "bucket_not_found", "not_applied", 1),
+    (absent, 412, error("PreconditionFailed"), "object_already_exists", "not_applied", 1),
+    (absent, 412, "", "object_already_exists", "not_applied", 1),
+    (absent, 409, error("ConditionalRequestConflict"), "precondition_failed", "not_applied", 3),
+    (match, 412, error("PreconditionFailed"), "precondition_failed", "not_applied", 1),
+    (match, 404, error("NoSuchKey"), "precondition_failed", "not_applied", 1),
+    (delete, 412, error("PreconditionFailed"), "precondition_failed", "not_applied", 1),
+    (delete, 404, error("NoSuchKey"), "precondition_failed", "not_applied", 1),
 ]
 
 
@@ -188,19 +204,25 @@ def test_conflict_of_conditional_writes_is_tried_again() -> None:
     script = [Say(409, error("ConditionalRequestConflict")), Say(412, error("PreconditionFailed"))]
     with ScriptedServer(script) as server, store_on(server) as store:
         with pytest.raises(ObjectAlreadyExistsError):
-            ABSENT(store)
+            absent(store)
         assert len(server.asked) == 2
 
 
 def test_condition_on_the_source_of_a_copy_is_told_from_that_on_its_target() -> None:
     of_source = error("PreconditionFailed", Condition="x-amz-copy-source-If-Match")
     head = Say(headers={"etag": '"e"', "content-length": "1"})
-    with ScriptedServer([head, Say(412, of_source)]) as server, store_on(server) as store:
-        with pytest.raises(PreconditionFailedError):
-            store.copy_object("bucket", "k", "bucket", "l", if_absent=True)
-    with ScriptedServer([head, Say(412, error("PreconditionFailed"))]) as server:
-        with store_on(server) as store, pytest.raises(ObjectAlreadyExistsError):
-            store.copy_object("bucket", "k", "bucket", "l", if_absent=True)
+    with (
+        ScriptedServer([head, Say(412, of_source)]) as server,
+        store_on(server) as store,
+        pytest.raises(PreconditionFailedError),
+    ):
+        store.copy_object("bucket", "k", "bucket", "l", if_absent=True)
+    with (
+        ScriptedServer([head, Say(412, error("PreconditionFailed"))]) as server,
+        store_on(server) as store,
+        pytest.raises(ObjectAlreadyExistsError),
+    ):
+        store.copy_object("bucket", "k", "bucket", "l", if_absent=True)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +243,7 @@ def test_pause_longer_than_we_wait_ends_the_retries(headers: dict[str, str], lim
     assert limit > QUICK.max_retry_after
     with ScriptedServer(lambda _: Say(503, error("SlowDown"), headers)) as server:
         with store_on(server) as store, pytest.raises(RateLimitedError):
-            PUT(store)
+            put(store)
         assert len(server.asked) == 1
 
 
@@ -229,7 +251,7 @@ def test_message_and_code_come_from_the_answer_and_no_secret_with_them() -> None
     body = error("AccessDenied", "Not for you", RequestId="R2", HostId="H")
     with ScriptedServer([Say(403, body)]) as server, store_on(server) as store:
         with pytest.raises(PermissionError) as caught:
-            GET(store)
+            get(store)
         assert str(caught.value).startswith("Not for you [")
         assert caught.value.request_id == "R2"
         assert "very-secret" not in repr(caught.value)
@@ -240,9 +262,12 @@ def test_missing_bucket_is_told_from_a_missing_object_where_the_answer_does_not(
         with pytest.raises(BucketNotFoundError):
             store.head_object("bucket", "k")
         assert [asked.path for asked in server.asked] == ["/bucket/k", "/bucket"]
-    with ScriptedServer([Say(404), Say(200)]) as server, store_on(server) as store:
-        with pytest.raises(ObjectNotFoundError):
-            store.head_object("bucket", "k")
+    with (
+        ScriptedServer([Say(404), Say(200)]) as server,
+        store_on(server) as store,
+        pytest.raises(ObjectNotFoundError),
+    ):
+        store.head_object("bucket", "k")
 
 
 # --- bodies that are not what was asked for -------------------------------------------------------
@@ -259,9 +284,12 @@ def test_missing_bucket_is_told_from_a_missing_object_where_the_answer_does_not(
     ],
 )
 def test_other_range_than_asked_for_is_refused(status: int, headers: dict[str, str]) -> None:
-    with ScriptedServer(lambda _: Say(status, b"abcd", headers)) as server:
-        with store_on(server) as store, pytest.raises(UnexpectedResponseError):
-            store.get_object("bucket", "k", start=2, end=4)
+    with (
+        ScriptedServer(lambda _: Say(status, b"abcd", headers)) as server,
+        store_on(server) as store,
+        pytest.raises(UnexpectedResponseError),
+    ):
+        store.get_object("bucket", "k", start=2, end=4)
 
 
 def test_range_that_a_server_answers_with_the_whole_is_taken_where_it_is_the_whole() -> None:
@@ -303,9 +331,12 @@ def test_checksum_of_the_whole_object_is_verified(
 
 def test_bytes_that_are_not_those_of_the_checksum_are_not_handed_out() -> None:
     stated = {"x-amz-checksum-crc32": "AAAAAA=="}
-    with ScriptedServer([Say(200, b"abcd", stated)]) as server, store_on(server) as store:
-        with pytest.raises(ChecksumMismatchError):
-            store.get_object("bucket", "k").read()
+    with (
+        ScriptedServer([Say(200, b"abcd", stated)]) as server,
+        store_on(server) as store,
+        pytest.raises(ChecksumMismatchError),
+    ):
+        store.get_object("bucket", "k").read()
 
 
 def test_service_without_checksums_is_not_asked_for_them() -> None:
@@ -359,7 +390,8 @@ def test_key_that_is_no_text_is_shown_and_cannot_be_addressed() -> None:
 
 def test_token_goes_back_as_it_came() -> None:
     token = "1/ä+ %&=="
-    more = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{token.replace('&', '&amp;')}</NextContinuationToken>"
+    stated = token.replace("&", "&amp;")
+    more = f"<NextContinuationToken>{stated}</NextContinuationToken><IsTruncated>true</IsTruncated>"
     script = [Say(body=listing("a", more=more)), Say(body=listing("b"))]
     with ScriptedServer(script) as server, store_on(server) as store:
         assert [entry.key for entry in store.iter_objects("bucket")] == ["a", "b"]
@@ -368,16 +400,22 @@ def test_token_goes_back_as_it_came() -> None:
 
 def test_truncated_listing_without_a_token_is_no_end() -> None:
     body = listing("a", more="<IsTruncated>true</IsTruncated>")
-    with ScriptedServer([Say(body=body)]) as server, store_on(server) as store:
-        with pytest.raises(UnexpectedResponseError):
-            store.get_all_objects("bucket")
+    with (
+        ScriptedServer([Say(body=body)]) as server,
+        store_on(server) as store,
+        pytest.raises(UnexpectedResponseError),
+    ):
+        store.get_all_objects("bucket")
 
 
 def test_listing_with_declarations_is_refused() -> None:
     body = '<!DOCTYPE x [<!ENTITY a "aaaa">]><ListBucketResult><Name>&a;</Name></ListBucketResult>'
-    with ScriptedServer([Say(body=body)]) as server, store_on(server) as store:
-        with pytest.raises(UnexpectedResponseError):
-            store.get_all_objects("bucket")
+    with (
+        ScriptedServer([Say(body=body)]) as server,
+        store_on(server) as store,
+        pytest.raises(UnexpectedResponseError),
+    ):
+        store.get_all_objects("bucket")
 
 
 def test_answer_that_echoes_a_key_which_xml_cannot_hold_is_read() -> None:
@@ -463,9 +501,12 @@ def test_option_for_writes_is_not_dropped_from_a_read() -> None:
 
 
 def test_form_for_a_key_that_the_service_would_change_is_refused() -> None:
-    with ScriptedServer([]) as server, store_on(server) as store:
-        with pytest.raises(InvalidArgumentError, match="filename"):
-            store.presign_post("bucket", "a/${filename}")
+    with (
+        ScriptedServer([]) as server,
+        store_on(server) as store,
+        pytest.raises(InvalidArgumentError, match="filename"),
+    ):
+        store.presign_post("bucket", "a/${filename}")
 
 
 def test_parts_carry_checksums_and_their_completion_too() -> None:
@@ -474,9 +515,7 @@ def test_parts_carry_checksums_and_their_completion_too() -> None:
             return Say(body=CREATED)
         if asked.method == "PUT":
             return Say(headers={"etag": '"p"'})
-        return Say(
-            body=f"<CompleteMultipartUploadResult {XMLNS}><ETag>&quot;e-2&quot;</ETag></CompleteMultipartUploadResult>"
-        )
+        return Say(body=COMPLETED.format("&quot;e-2&quot;"))
 
     data = b"x" * (6 * 1024 * 1024)
     transfer = TransferConfig(part_size=5 * 1024 * 1024, multipart_threshold=1)

@@ -23,7 +23,7 @@ def test_text_comes_back(text: str) -> None:
     assert decode_words(sent) == text
 
 
-@given(TEXT.filter(lambda text: not encode_words(text) == text and text.strip() != ""))
+@given(TEXT.filter(lambda text: encode_words(text) != text and text.strip() != ""))
 def test_word_is_one_that_others_can_read(text: str) -> None:
     assert str(make_header(decode_header(encode_words(text)))) == text
 
