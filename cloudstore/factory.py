@@ -39,8 +39,8 @@ _PRESETS: Mapping[str, str] = MappingProxyType(
 )
 """Ids that stand for a driver with the preset of that name: to its scheme.
 
-Vendors with an API of their own (Swift, Qiniu, BOS, Upyun) keep their ids for it; their S3 endpoints are
-``"s3"`` with ``preset=``.
+Vendors with an API of their own (Swift, Qiniu, BOS, Upyun) keep their ids for it; their S3 endpoints
+are ``"s3"`` with ``preset=``.
 """
 
 

@@ -116,6 +116,7 @@ class S3Config(Config):
 
     @classmethod
     def url_options(cls, url: SplitResult) -> dict[str, object]:
+        """See `Config`."""
         if url.netloc or url.path.strip("/"):
             raise ConfigError(
                 "an s3: URL names no bucket and no host; write s3:?region=… or s3:?endpoint=https://…",

@@ -1,4 +1,4 @@
-"""boto3 as the oracle: the same call to the same recorder, and botocore's own signer on what we sent."""
+"""boto3 as the oracle: the same call to the same recorder; botocore's signer on what we sent."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def calls(key: str) -> Mapping[str, tuple[Ours, Theirs]]:
         ),
         "list_uploads": (
             lambda s: s.list_multipart_uploads("bucket", prefix=key),
-            lambda c: c.list_multipart_uploads(Bucket="bucket", Prefix=key),
+            lambda c: c.list_multipart_uploads(Bucket="bucket", Prefix=key, EncodingType="url"),
         ),
     }
 
@@ -193,9 +193,9 @@ ACCOUNT: Mapping[str, tuple[Ours, Theirs]] = MappingProxyType(
 
 OWN = {"host", "connection", "accept-encoding", "user-agent", "expect", "authorization"}
 OWN |= {"amz-sdk-invocation-id", "amz-sdk-request", "x-amz-date", "x-amz-content-sha256"}
-OWN |= {"content-type", "content-md5", "content-length"}
+OWN |= {"content-type", "content-md5", "content-length", "x-amz-meta-cswriteid"}
 CHECKSUMS = ("x-amz-checksum", "x-amz-sdk-checksum")
-"""Which checksums go along is our own decision, and so is the content type of XML."""
+"""Which checksums go along is our own decision, so are the content type of XML and our write-id."""
 
 
 def last(server: ScriptedServer, call: Callable[[], Any]) -> Asked:

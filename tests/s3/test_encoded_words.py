@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cloudstore.wire.encoded_words import decode_words, encode_words
 
-TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc",)), max_size=50)
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=50)
 
 
 @given(TEXT)

@@ -122,8 +122,8 @@ def test_redirect_in_a_circle_ends() -> None:
         other = THERE if signed_for(asked) == HERE else HERE
         return Say(301, "", {"x-amz-bucket-region": other})
 
-    with ScriptedServer(script) as server, store_on(server) as store:
-        with pytest.raises(UnexpectedResponseError, match="circle"):
+    with ScriptedServer(script) as server:
+        with store_on(server) as store, pytest.raises(UnexpectedResponseError, match="circle"):
             store.get_object("bucket", "k")
         assert len(server.asked) == 2
 
@@ -145,6 +145,7 @@ def test_missing_object_elsewhere_is_missing() -> None:
         return Say(301, "", NAMED) if signed_for(asked) == HERE else Say(404, error("NoSuchKey"))
 
     with ScriptedServer(script) as server, store_on(server) as store:
+        assert store.object_exists("bucket", "k") is False
         with pytest.raises(ObjectNotFoundError):
             store.get_object("bucket", "k")
 
