@@ -50,9 +50,7 @@ class _ObjectBase:
     def _make_reader(self, opened: GetResult | None) -> ObjectReader:
         operations: Operations = self._face._operations
         # Not `self._context`: in a cycle, an unread body would keep its connection until a collection.
-        context = partial(
-            operations.context, "get_object", self._bucket, self._info.key, self._timeout
-        )
+        context = partial(operations.context, "get_object", self._bucket, self._info.key, self._timeout)
         return ObjectReader(
             operations.driver,
             context,

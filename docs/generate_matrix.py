@@ -36,8 +36,8 @@ verb or option whose capability is missing raises `UnsupportedError` before anyt
 conformance suite tests each of them both ways."""
 
 NOTE = (
-    "Presigned requests of `file` and `memory` need `public_url` in their configuration. The column `s3` "
-    "is AWS; presets of other services have less where they lack it."
+    "Presigned requests of `file` and `memory` need `public_url` in their configuration. The column "
+    "`s3` is AWS; presets of other services have less where they lack it."
 )
 
 SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (

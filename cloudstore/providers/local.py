@@ -100,6 +100,7 @@ class LocalConfig(Config):
 
     @classmethod
     def url_options(cls, url: SplitResult) -> dict[str, object]:
+        """The root is the path; see `Config`."""
         if url.netloc not in ("", "localhost"):
             raise ConfigError(
                 "a file: URL names no host but localhost: file:///var/data has three slashes",

@@ -20,6 +20,8 @@
     the third runner, with a virtual clock, and a bad network between an engine and a driver.
 `BROKEN_DRIVERS`
     drivers that are wrong on purpose, each with the tests that must find it out.
+`FaultProxy`, `Fault`
+    a TCP proxy that resets, stalls, truncates, corrupts, or loses an answer, by a script.
 `DevelopmentServer`
     serves the presigned URLs of the embedded drivers.
 `BlockingFace`, `blocking_store`, `LoopThread`
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from .broken import BROKEN_DRIVERS, BrokenDriver
     from .conformance import ConformanceSuite, Harness
     from .failover import FailoverDriver
+    from .fault_proxy import Fault, FaultProxy
     from .pass_through import BorrowingDriver, PassThroughDriver
     from .server import DevelopmentServer
     from .simulation import Simulation
@@ -51,6 +54,8 @@ __all__ = [
     "ConformanceSuite",
     "DevelopmentServer",
     "FailoverDriver",
+    "Fault",
+    "FaultProxy",
     "Faults",
     "Harness",
     "LoopThread",
@@ -68,6 +73,8 @@ _LAZY = {
     "ConformanceSuite": "conformance",
     "DevelopmentServer": "server",
     "FailoverDriver": "failover",
+    "Fault": "fault_proxy",
+    "FaultProxy": "fault_proxy",
     "Faults": "unreliable",
     "Harness": "conformance",
     "LoopThread": "blocking_face",
