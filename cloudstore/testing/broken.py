@@ -7,6 +7,7 @@ with one thing broken, and names the tests of `ConformanceSuite` that fail for i
 from __future__ import annotations
 
 import zlib
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -190,8 +191,9 @@ class MissingBucketIsAMissingObject(_Broken):
 class _ChangesPuts(_Broken):
     """Base of those that change the options of every write."""
 
+    @abstractmethod
     def _changed(self, options: PutOptions) -> PutOptions:
-        raise NotImplementedError
+        """What the vendor gets instead."""
 
     def put_object(
         self, ctx: OpContext, bucket: str, key: str, payload: Payload, options: PutOptions
@@ -443,8 +445,9 @@ class MetadataMergeUnguarded(_Broken):
 class _ChangesPages(_Broken):
     """Base of those that change pages on their way."""
 
+    @abstractmethod
     def _changed(self, options: ListOptions, page: Page) -> None:
-        raise NotImplementedError
+        """Spoils the page."""
 
     def list_page(self, ctx: OpContext, bucket: str, options: ListOptions) -> Flow[Page]:
         """See the class."""

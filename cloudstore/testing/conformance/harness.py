@@ -41,7 +41,7 @@ class Harness(ABC):
 
     def provide_bucket(self, driver: Driver) -> str:
         """An empty bucket, for a vendor whose API creates none (``create_bucket`` is False)."""
-        raise NotImplementedError("a vendor that cannot create buckets needs Harness.provide_bucket")
+        raise TypeError("a vendor that cannot create buckets needs Harness.provide_bucket")
 
     def serving(self, driver: Driver) -> AbstractContextManager[object]:
         """While this is entered, presigned URLs of `driver` work. A real vendor's always do."""
