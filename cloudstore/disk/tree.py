@@ -73,7 +73,6 @@ from .layout import (
     read_all,
     remove_tree,
     shadow_key,
-    sidecar_name,
     spare_slot,
     sync,
     unlink_if_there,
@@ -378,7 +377,7 @@ class Tree:
             prune(self.shadow, spot.shadow)
         current = natural or shadow
         if current is None or self._head(spot, current) is None:
-            unlink_if_there(self._meta, spot.sidecar)
+            unlink_if_there(self._meta, spot.hashed)
 
     # --- buckets ---
 
@@ -560,7 +559,7 @@ class Tree:
     def _head(self, spot: Spot, found: os.stat_result) -> Head | None:
         """The head of a version; None: it has none."""
         try:
-            fd = os.open(spot.sidecar, READ, dir_fd=self._meta)
+            fd = os.open(spot.hashed, READ, dir_fd=self._meta)
         except FileNotFoundError:
             return None
         try:
@@ -654,7 +653,7 @@ class Tree:
             if rest:
                 lock = self.lock(self._locks, shard, fcntl.LOCK_EX)
                 try:
-                    self._sweep_sidecar(sidecar_name(rest.partition(".")[0]))
+                    self._sweep_sidecar(rest.partition(".")[0])
                 finally:
                     self.unlock(lock)
         remove_tree(self._tmp, name)
@@ -751,12 +750,7 @@ class Tree:
 
     def _write_sidecar(self, spot: Spot, current: str, packed: bytes) -> None:
         """Writes a head beside that of the current version."""
-        name = spot.sidecar
-        try:
-            fd = os.open(name, LOCK, MODE, dir_fd=self._meta)
-        except FileNotFoundError:
-            make_folder(self._meta, name[:2])
-            fd = os.open(name, LOCK, MODE, dir_fd=self._meta)
+        fd = os.open(spot.hashed, LOCK, MODE, dir_fd=self._meta)
         try:
             if current:
                 os.lseek(fd, spare_slot(fd, current), os.SEEK_SET)
@@ -766,11 +760,6 @@ class Tree:
         finally:
             os.close(fd)
         if self.fsync:
-            folder = os.open(name[:2], FOLDER, dir_fd=self._meta)
-            try:
-                sync(folder)
-            finally:
-                os.close(folder)
             sync(self._meta)
 
     def _place_in_shadow(self, bucket_fd: int, spot: Spot, temp: Temp) -> None:
@@ -856,7 +845,7 @@ class Tree:
             if natural is not None:
                 self._remove(bucket_fd, spot.natural or ())
             with suppress(OSError):  # the object is gone; what fails here, the next one does
-                unlink_if_there(self._meta, spot.sidecar)
+                unlink_if_there(self._meta, spot.hashed)
                 if current is not None:
                     self._done(lock)
 

@@ -26,7 +26,7 @@ def leftovers(root: Path, store: Store) -> list[str]:
     for path in internal.glob("lock/*"):
         if path.read_bytes()[:4].strip(b"\0"):
             found.append(f"lock {path.name} has a note")
-    for path in internal.glob("meta/*/*"):
+    for path in internal.glob("meta/*"):
         why = _orphan(path, store)
         if why:
             found.append(f"sidecar {path.name}: {why}")

@@ -328,7 +328,7 @@ def test_an_object_replaced_between_data_and_head_is_read_anew(tmp_path: Path) -
 
             def hook(event: str, arguments: tuple[Any, ...]) -> None:
                 path = str(arguments[0]) if event == "open" else ""
-                if not replaced and len(path) == 35:  # the sidecar is opened, the data are open
+                if not replaced and len(path) == 32:  # the sidecar is opened, the data are open
                     replaced.append(path)
                     for turn in ("newer", "newest"):
                         other.create_object("b", "k", turn, metadata={"m": turn})
@@ -354,7 +354,7 @@ def test_what_was_deleted_between_data_and_head_is_not_found(tmp_path: Path) -> 
 
             def hook(event: str, arguments: tuple[Any, ...]) -> None:
                 path = str(arguments[0]) if event == "open" else ""
-                if not deleted and len(path) == 35:
+                if not deleted and len(path) == 32:
                     deleted.append(path)
                     other.delete_object("b", "k")
 
