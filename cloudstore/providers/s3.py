@@ -483,7 +483,7 @@ class S3Driver(Driver):
         if options.replace is None and (bucket, key) == (to_bucket, to_key):
             condition = GetOptions(if_match=options.source_if_match)
             info = yield from self.head_object(ctx, bucket, key, condition)
-            options = replace(options, replace=messages.same_head(info), source_if_match=info.etag)
+            options = replace(options, replace=info.put_options(), source_if_match=info.etag)
         put = replace(options.replace or PutOptions(), vendor_options=options.vendor_options)
         headers = messages.head_headers(put, self.limits.max_metadata_bytes)
         headers |= messages.conditions(options)

@@ -72,7 +72,6 @@ __all__ = [
     "read_headers",
     "refuse_options",
     "required",
-    "same_head",
     "start_token",
     "stated_length",
     "upload_page",
@@ -228,18 +227,6 @@ def version_query(version: str | None) -> Query:
 def part_query(upload_id: str, number: int) -> Query:
     """The query of UploadPart."""
     return [("partNumber", str(number)), ("uploadId", upload_id)]
-
-
-def same_head(info: ObjectInfo) -> PutOptions:
-    """The options that write an object's head again."""
-    return PutOptions(
-        content_type=info.content_type,
-        content_encoding=info.content_encoding,
-        cache_control=info.cache_control,
-        content_disposition=info.content_disposition,
-        metadata=info.metadata,
-        storage_class=info.storage_class,
-    )
 
 
 def list_query(options: ListOptions) -> Query:
