@@ -131,8 +131,9 @@ class Operations:
 
     def _ready(self, ctx: OpContext) -> Flow[None]:
         """Lets the driver ask what its vendor can do, once."""
-        yield from self.driver.discover(ctx)
-        self._discovered = True
+        if not self._discovered:
+            yield from self.driver.discover(ctx)
+            self._discovered = True
 
     def _which_is_missing(self, ctx: OpContext, bucket: str, error: NotFoundError) -> Flow[None]:
         """Of an answer that does not tell, finds whether the bucket or the object is missing."""
@@ -211,7 +212,7 @@ class Operations:
         if not self._discovered:
             yield from self._ready(ctx)
         checked = (
-            arguments.checked(arguments.get_options, self.driver, options) if options else GetOptions()
+            arguments.checked(arguments.get_options, self.driver, options) if options else _PLAIN_GET
         )
         try:
             return (yield from self.driver.get_object(ctx, bucket, key, checked))

@@ -18,7 +18,7 @@ from .driver import Driver, Flow, OpContext
 from .errors import CloudStoreError, InvalidArgumentError, TooLargeError
 from .model import CompleteOptions, GetOptions, Part, PutOptions, PutResult, UploadRef
 from .policy import TransferConfig
-from .sources import Source
+from .sources import OneShot, Source
 
 __all__ = ["Progress", "StreamedUpload", "part_size_at", "put", "upload"]
 
@@ -107,9 +107,9 @@ def upload(
     """Writes an object from any source."""
     payload = source.payload
     if payload is None:
-        return (
-            yield from _upload_stream(driver, ctx, bucket, key, source, options, transfer, progress)
-        )
+        assert source.stream is not None
+        parts = StreamedUpload(driver, ctx, bucket, key, options, transfer, progress, None)
+        return (yield from _carry(parts, _write_stream(parts, source.stream)))
     threshold = transfer.multipart_threshold or driver.limits.multipart_threshold
     limit = min(threshold, driver.limits.max_put_size)
     if payload.size <= limit or not driver.capabilities.multipart:
@@ -124,47 +124,35 @@ def upload(
         return result
     size = fixed_part_size(payload.size, transfer, driver.limits)
     parts = StreamedUpload(driver, ctx, bucket, key, options, transfer, progress, payload.size)
+    return (yield from _carry(parts, _send_regions(parts, payload, size)))
+
+
+def _carry(parts: StreamedUpload, feed: Flow[None]) -> Flow[PutResult]:
+    """Runs what feeds an upload, and completes it; any failure leaves no part behind."""
     try:
-        for offset in range(0, payload.size, size):
-            yield from parts.send(_region(payload, offset, min(size, payload.size - offset)))
+        yield from feed
         return (yield from parts.complete())
     except GeneratorExit:
         raise
     except BaseException:
         yield from parts.abort()
         raise
+
+
+def _send_regions(parts: StreamedUpload, payload: Payload, size: int) -> Flow[None]:
+    for offset in range(0, payload.size, size):
+        yield from parts.send(_region(payload, offset, min(size, payload.size - offset)))
+
+
+def _write_stream(parts: StreamedUpload, stream: OneShot) -> Flow[None]:
+    while piece := (yield from stream.read(parts.next_size)):
+        yield from parts.write(piece)
 
 
 def _region(payload: Payload, offset: int, size: int) -> Payload:
     if isinstance(payload, FilePayload):
         return FilePayload(payload.fd, payload.offset + offset, size)
     return BytesPayload(memoryview(payload.read(offset, size)))
-
-
-def _upload_stream(
-    driver: Driver,
-    ctx: OpContext,
-    bucket: str,
-    key: str,
-    source: Source,
-    options: PutOptions,
-    transfer: TransferConfig,
-    progress: Progress | None,
-) -> Flow[PutResult]:
-    assert source.stream is not None
-    parts = StreamedUpload(driver, ctx, bucket, key, options, transfer, progress, None)
-    try:
-        while True:
-            piece = yield from source.stream.read(parts.next_size)
-            if not piece:
-                break
-            yield from parts.write(piece)
-        return (yield from parts.complete())
-    except GeneratorExit:
-        raise
-    except BaseException:
-        yield from parts.abort()
-        raise
 
 
 def _check_one_request(driver: Driver, options: PutOptions) -> None:

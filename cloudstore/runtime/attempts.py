@@ -15,7 +15,15 @@ from ..driver import Call, Driver, Effect, ErrorInfo, Flow, OpContext, Request, 
 from ..errors import CloudStoreError, DeadlineExceededError, TransportError, error_class
 from ..events import Event
 
-__all__ = ["Attempt", "RetryBudgets", "check_deadline", "finish_error", "observed", "perform"]
+__all__ = [
+    "FIRST_ERROR_STATUS",
+    "Attempt",
+    "RetryBudgets",
+    "check_deadline",
+    "finish_error",
+    "observed",
+    "perform",
+]
 
 FIRST_ERROR_STATUS = 300
 """Redirects are not followed: what they say is read like an error."""

@@ -100,8 +100,13 @@ class AsyncRunner:
         with observed(ctx, vendor):
             return await self.run(flow)
 
-    async def run(self, flow: Flow[T]) -> T:
-        """Runs a flow to its end. Raises what it raises."""
+    async def run(self, flow: Flow[T], *, keeps_result: bool = False) -> T:
+        """Runs a flow to its end. Raises what it raises.
+
+        Args:
+            keeps_result: a flow that was cancelled and has a result all the same returns it, so that
+                whoever cancelled can discard it.
+        """
         value: Any = None
         error: BaseException | None = None
         cancelled: asyncio.CancelledError | None = None
@@ -109,7 +114,7 @@ class AsyncRunner:
             try:
                 effect = flow.send(value) if error is None else flow.throw(error)
             except StopIteration as stop:
-                if cancelled is not None:
+                if cancelled is not None and not keeps_result:
                     raise cancelled from None
                 result: T = stop.value
                 return result
@@ -231,7 +236,7 @@ class AsyncRunner:
             while running or len(tasks) < len(flows):
                 now = loop.time()
                 if len(tasks) < len(flows) and (not running or now >= next_start):
-                    tasks.append(loop.create_task(self.run(flows[len(tasks)])))
+                    tasks.append(loop.create_task(self.run(flows[len(tasks)], keeps_result=True)))
                     running.add(tasks[-1])
                     next_start = now + effect.stagger
                 done, running = await asyncio.wait(

@@ -25,6 +25,7 @@ from ..errors import (
     Outcome,
     TransportError,
 )
+from ..runtime.attempts import FIRST_ERROR_STATUS
 from ..runtime.threads import Scope
 from .codec import Head, encode_head, find_head_end, parse_head
 from .connections import Connection, Pool, check_floor
@@ -55,7 +56,6 @@ MAX_INTERIM = 32
 TIMER_SLACK = 0.01
 """Seconds by which a timer of the kernel may ring early: it counts in ticks."""
 EXPECTATION_FAILED = 417
-FIRST_ERROR_STATUS = 300
 
 T = TypeVar("T")
 Address: TypeAlias = tuple[int, int, int, str, Any]
