@@ -62,8 +62,11 @@ class Payload(ABC):
         known = self._digests.get(algorithm)
         if known is None:
             hasher = new_hasher(algorithm)
-            for chunk in self.chunks():
-                hasher.update(chunk)
+            if self.size <= COPY_CHUNK:
+                hasher.update(self.read(0, self.size))
+            else:
+                for chunk in self.chunks():
+                    hasher.update(chunk)
             known = self._digests[algorithm] = hasher.hexdigest()
         return known
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
@@ -46,12 +47,19 @@ class Crc32:
         return f"{self._value:08x}"
 
 
+_MAKERS: Mapping[str, Callable[[], Hasher]] = MappingProxyType(
+    {
+        "crc32": Crc32,
+        "md5": partial(hashlib.md5, usedforsecurity=False),
+        "sha1": partial(hashlib.sha1, usedforsecurity=False),
+        "sha256": hashlib.sha256,
+    }
+)
+
+
 def new_hasher(algorithm: str) -> Hasher:
     """A fresh hasher of one of `ALGORITHMS`."""
-    if algorithm == "crc32":
-        return Crc32()
-    hasher: Hasher = hashlib.new(algorithm, usedforsecurity=False)
-    return hasher
+    return _MAKERS[algorithm]()
 
 
 def check_digest(algorithm: str, digest: str) -> str:

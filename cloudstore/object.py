@@ -12,10 +12,11 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 from .driver import Flow, GetResult, OpContext
-from .errors import InvalidArgumentError
+from .errors import CloudStoreError, InvalidArgumentError
 from .model import CommonPrefix, ObjectInfo
 from .operations import Operations, visible_metadata
 from .reading import ObjectReader
+from .runtime.attempts import finish_error
 
 __all__ = ["AsyncObject", "AsyncObjectOpening", "Object", "ObjectList"]
 
@@ -70,6 +71,16 @@ class _ObjectBase:
         if reader is None:
             reader = self._reader = self._make_reader(None)
         return reader
+
+    def _read_at_once(self, size: int) -> bytes | None:
+        """What a read returns that has nothing to wait for, without the cost of a flow; else None."""
+        if self._face._operations.is_observed:
+            return None
+        try:
+            return self._reading().take_rest(size)
+        except CloudStoreError as exc:
+            finish_error(exc, self._context(), self._face._driver.scheme)
+            raise
 
     def _close(self) -> None:
         if self._reader is None:
@@ -197,7 +208,8 @@ class Object(_ObjectBase):
             ChecksumMismatchError: what came is not what was stored; nothing is handed out.
             TransportError: the body broke off and could not be resumed.
         """
-        return self._run(self._reading().read(size))
+        data = self._read_at_once(size)
+        return self._run(self._reading().read(size)) if data is None else data
 
     def readinto(self, buffer: Any) -> int:
         """Fills some of a writable buffer; 0 is the end. Errors as `read`."""
@@ -269,7 +281,8 @@ class AsyncObject(_ObjectBase):
 
     async def read(self, size: int = -1) -> bytes:
         """See `Object.read`."""
-        return await self._run(self._reading().read(size))
+        data = self._read_at_once(size)
+        return await self._run(self._reading().read(size)) if data is None else data
 
     async def readinto(self, buffer: Any) -> int:
         """See `Object.readinto`."""

@@ -116,6 +116,11 @@ class Operations:
             self._random,
         )
 
+    @property
+    def is_observed(self) -> bool:
+        """Whether somebody is told of every operation."""
+        return self._observer is not None
+
     # --- checks ---
 
     def _check_bucket(self, bucket: str) -> None:

@@ -100,8 +100,9 @@ class ObjectReader:
 
     def _begin_check(self) -> None:
         """Starts hashing where the body is the whole object."""
-        if self._start == 0 and self._end == self.info.size and self._position == 0:
-            self._algorithm = next((a for a in VERIFY_WITH if a in self.info.checksums), None)
+        stated = self.info.checksums
+        if stated and self._start == 0 and self._end == self.info.size and self._position == 0:
+            self._algorithm = next((a for a in VERIFY_WITH if a in stated), None)
             if self._algorithm is not None:
                 self._hasher = new_hasher(self._algorithm)
 
@@ -171,12 +172,11 @@ class ObjectReader:
         is_open = self._body is not None and self._body_at == self._position
         if not is_open and not self._is_past_end:
             yield from self._open()
+        at_once = self.take_rest(size)
+        if at_once is not None:
+            return at_once
         left = max(0, self.size - self._position)
         if size < 0 or size >= left:
-            at_once = self._body.take() if self._body is not None and left else None
-            if at_once is not None and len(at_once) == left:
-                self._take_in(at_once)
-                return at_once
             size = left
         data = bytearray(size)
         view = memoryview(data)
@@ -184,6 +184,23 @@ class ObjectReader:
         while filled < size:
             filled += yield from self.readinto(view[filled:])
         return bytes(data)
+
+    def take_rest(self, size: int = -1) -> bytes | None:
+        """What `read` returns, where that is all and is in memory already; None: `read` must ask.
+
+        Raises:
+            ChecksumMismatchError
+        """
+        left = self._end - self._start - self._position
+        if self._body is None or self._body_at != self._position or self._closed:
+            return None
+        if left <= 0 or 0 <= size < left:
+            return None
+        data = self._body.take()
+        if data is None or len(data) != left:
+            return None
+        self._take_in(data)
+        return data
 
     def _take_in(self, data: bytes | memoryview) -> None:
         """Counts what was read; checks the whole before the last of it is handed out."""

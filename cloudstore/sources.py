@@ -168,12 +168,12 @@ def open_source(ctx: OpContext, data: Any, *, asynchronous: bool) -> Flow[Source
         InvalidArgumentError: it is none of the things that are data.
         OSError: the file cannot be opened; as Python raises it.
     """
-    if isinstance(data, os.PathLike):
-        source: Source = yield Call(None, ctx, _open_path, data)
-        return source
     payload = bytes_payload(data)
     if payload is not None:
         return Source(payload)
+    if isinstance(data, os.PathLike):
+        source: Source = yield Call(None, ctx, _open_path, data)
+        return source
     region = _file_region(data)
     if region is not None:
         return Source(region)

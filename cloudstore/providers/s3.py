@@ -165,6 +165,7 @@ class S3Driver(Driver):
             config.access_key, config.secret_key, config.session_token, chain=name == "aws"
         )
         self._native: Any = None
+        self._last_place = ("", self._place("", self._region))
         self.endpoint = pattern.replace("{region}", self._region)
         self.capabilities = preset.capabilities
         if config.conditional_writes is not None:
@@ -265,7 +266,10 @@ class S3Driver(Driver):
     def _where(self, ctx: OpContext, bucket: str) -> Flow[_Place]:
         """Where a bucket is, as far as is known."""
         if not (bucket and self._preset.redirects):
-            return self._place(bucket, self._region)
+            known = self._last_place
+            if known[0] != bucket:
+                known = self._last_place = (bucket, self._place(bucket, self._region))
+            return known[1]
 
         def begin() -> Flow[OnceValue[_Place]]:
             yield from ()
@@ -453,7 +457,8 @@ class S3Driver(Driver):
 
     def _read_request(self, options: GetOptions) -> tuple[list[tuple[str, str]], dict[str, str]]:
         """The query and the headers of a GET or HEAD."""
-        messages.refuse_options(options.vendor_options)
+        if options.vendor_options:
+            messages.refuse_options(options.vendor_options)
         headers = messages.read_headers(options)
         if self._preset.crc32 and options.range.is_whole:
             headers[f"{CHECKSUM}mode"] = "ENABLED"

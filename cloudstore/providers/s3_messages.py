@@ -208,14 +208,15 @@ def digest_headers(payload: Payload, promised: Mapping[str, str], *, crc32: bool
     """
     headers: dict[str, str] = {}
     rest = dict(promised)
-    added = next((name for name in ("sha256", "sha1", "crc32") if name in rest), None)
-    if added is None and crc32:
-        added = "crc32"
+    added = "crc32" if crc32 else None
+    if promised:
+        added = next((name for name in ("sha256", "sha1", "crc32") if name in rest), added)
     if added is not None:
         headers[CHECKSUM + added] = base64_digest(rest.pop(added, "") or payload.digest(added))
     if added is None or "md5" in rest:
         headers["content-md5"] = base64_digest(rest.pop("md5", "") or payload.digest("md5"))
-    check_checksums(payload, rest)
+    if rest:
+        check_checksums(payload, rest)
     return headers
 
 
@@ -392,8 +393,11 @@ def _part_checksums(value: str | None) -> dict[str, str]:
 def put_result(answer: Response) -> PutResult:
     """What a PUT made."""
     headers = answer.headers
-    version = headers.get("x-amz-version-id")
-    return PutResult(etag_of(headers.get("etag")), version, None, _checksums(headers))
+    result = PutResult(etag_of(headers.get("etag")))
+    if "x-amz-" in "\n".join(headers):
+        result.version = headers.get("x-amz-version-id")
+        result.checksums = _checksums(headers)
+    return result
 
 
 def copied_part(root: XmlNode, number: int, size: int) -> Part:
@@ -450,15 +454,20 @@ def object_info(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
         get("cache-control"),
         get("content-disposition"),
     )
-    for name, value in headers.items():
-        if name.startswith("x-amz-"):
-            if name.startswith(META):
-                info.metadata[name[len(META) :]] = decode_words(value)
-            elif name.startswith(CHECKSUM):
-                info.checksums = _checksums(headers)
-    info.version = get("x-amz-version-id")
-    info.storage_class = get("x-amz-storage-class")
+    if "x-amz-" in "\n".join(headers):
+        _add_extensions(info, headers)
     return info
+
+
+def _add_extensions(info: ObjectInfo, headers: Mapping[str, str]) -> None:
+    """What S3 adds to HTTP."""
+    info.version = headers.get("x-amz-version-id")
+    info.storage_class = headers.get("x-amz-storage-class")
+    for name, value in headers.items():
+        if name.startswith(META):
+            info.metadata[name[len(META) :]] = decode_words(value)
+        elif name.startswith(CHECKSUM) and not info.checksums:
+            info.checksums = _checksums(headers)
 
 
 def _decoder(root: XmlNode) -> Callable[[str], str]:

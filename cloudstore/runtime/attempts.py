@@ -7,10 +7,11 @@ This is the only place in the library that retries. It is written as a flow over
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
+from ..bodies import Body
 from ..driver import Call, Driver, Effect, ErrorInfo, Flow, OpContext, Request, Response, Sleep
 from ..errors import CloudStoreError, DeadlineExceededError, TransportError, error_class
 from ..events import Event
@@ -89,13 +90,19 @@ def check_deadline(ctx: OpContext) -> None:
 
 
 def perform(
-    budgets: RetryBudgets, effect: Request | Call, failure: Exception | None = None
+    budgets: RetryBudgets,
+    effect: Request | Call,
+    failure: Exception | None = None,
+    exchange: Callable[[Request, Mapping[str, str], Any], Response] | None = None,
+    scope: object = None,
 ) -> Generator[Effect, Any, Any]:
     """Performs an effect in as many attempts as the policy allows.
 
     Args:
         failure: of a first attempt that the runner has made already (for a `Call`, which nearly
             always succeeds, runners do that without this flow).
+        exchange: sends a request once, where the runner may block: that spares it an `Attempt`.
+        scope: what `exchange` is told.
     """
     owner, ctx = effect.owner, effect.ctx
     attempt = 1
@@ -105,26 +112,33 @@ def perform(
         info: ErrorInfo | None = None
         credentials: object = None
         if failure is None:
-            check_deadline(ctx)
+            if ctx.deadline is not None:
+                check_deadline(ctx)
             try:
-                headers: Mapping[str, str] = {}
-                if isinstance(effect, Request):
-                    credentials = yield from effect.owner.credentials(ctx, rejected)
-                    headers = effect.owner.authorize(effect, credentials, ctx.clock.now())
-                answer = yield Attempt(effect, headers)
-                if isinstance(effect, Request) and answer.body is not None:
-                    yield from _buffer(effect, answer)
+                if isinstance(effect, Call):
+                    result = yield Attempt(effect, {})
+                    if owner is not None:
+                        budgets.refund(owner.endpoint, ctx.retry.budget)
+                    return result
+                credentials = yield from effect.owner.credentials(ctx, rejected)
+                headers = effect.owner.authorize(effect, credentials, ctx.clock.now())
+                answer: Response = (
+                    (yield Attempt(effect, headers))
+                    if exchange is None
+                    else exchange(effect, headers, scope)
+                )
+                body = answer.body
+                if body is not None and (effect.buffered or answer.status >= FIRST_ERROR_STATUS):
+                    yield from _buffer(effect, answer, body)
             except Exception as exc:
                 failure = exc
             else:
-                if isinstance(effect, Request):
-                    info = effect.owner.classify(effect, answer)
-                    if info is not None and answer.body is not None:
-                        answer.body.close()
+                info = effect.owner.classify(effect, answer)
                 if info is None:
-                    if owner is not None:
-                        budgets.refund(owner.endpoint, ctx.retry.budget)
+                    budgets.refund(effect.owner.endpoint, ctx.retry.budget)
                     return answer
+                if answer.body is not None:
+                    answer.body.close()
         error, retry_after = _as_error(effect, info, failure)
         maybe_applied = maybe_applied or error.outcome == "unknown"
         renew = info is not None and info.rejected_credentials and rejected is None
@@ -143,11 +157,8 @@ def perform(
         attempt += 1
 
 
-def _buffer(request: Request, response: Response) -> Flow[None]:
-    """Reads the body of an answer where it is wanted whole, or belongs to an error."""
-    body = response.body
-    if body is None or not (request.buffered or response.status >= FIRST_ERROR_STATUS):
-        return
+def _buffer(request: Request, response: Response, body: Body) -> Flow[None]:
+    """Reads the body of an answer that is wanted whole, or belongs to an error."""
     limit = MAX_BUFFERED_BYTES if request.buffered else MAX_ERROR_BYTES
     content = body.take()
     if content is None:

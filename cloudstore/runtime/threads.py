@@ -168,6 +168,9 @@ class SyncRunner:
                         if effect.owner is None:
                             raise
                         value = self.run(perform(self._budgets, effect, exc), scope)
+                elif isinstance(effect, Request):
+                    exchange = (self._transport or self._wire).exchange
+                    value = self.run(perform(self._budgets, effect, None, exchange, scope), scope)
                 else:
                     value = self._perform(effect, scope)
             except BaseException as exc:
@@ -177,10 +180,9 @@ class SyncRunner:
 
     def _perform(self, effect: Effect, scope: Scope | None) -> Any:
         match effect:
-            case Request():
-                return self.run(perform(self._budgets, effect), scope)
-            case Attempt():
-                return self._attempt(effect, scope)
+            case Attempt():  # of a call: those of requests `perform` makes itself
+                assert isinstance(effect.effect, Call)
+                return effect.effect.function(*effect.effect.args)
             case Recv():
                 return self._recv(effect, scope)
             case Sleep():
@@ -198,12 +200,6 @@ class SyncRunner:
             case Race():
                 return _Racing(self, effect, scope).result()
         raise TypeError(f"a flow yielded {effect!r}, which is no effect")
-
-    def _attempt(self, attempt: Attempt, scope: Scope | None) -> Any:
-        effect = attempt.effect
-        if isinstance(effect, Call):
-            return effect.function(*effect.args)
-        return self._wire.exchange(effect, attempt.headers, scope)
 
     def _recv(self, effect: Recv, scope: Scope | None) -> int:
         if scope is None:

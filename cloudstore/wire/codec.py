@@ -29,9 +29,10 @@ MAX_TRAILER_BYTES = 64 * 1024
 
 _TARGET = re.compile(r"(?:http://[!-~]+)?/[!-~]*\Z")
 _METHOD = re.compile(r"[A-Z]+\Z")
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+\Z")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+_NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+\Z")
+_NOT_IN_VALUES = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 """What no header's value may hold: controls but the tab, and halves of characters."""
+_CONTROLS = bytes([*range(9), *range(10, 32), 127])
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,%d}\Z" % MAX_CHUNK_DIGITS)
 _PROTOCOL = b"HTTP/1."
 
@@ -77,16 +78,26 @@ def encode_head(method: str, target: str, headers: Mapping[str, str], extra: str
     """
     if not _METHOD.match(method) or not _TARGET.match(target):
         raise InvalidArgumentError("the request line holds a character that it cannot")
-    lines = [f"{method} {target} HTTP/1.1"]
-    for name, value in headers.items():
-        # The first test, which nearly every value passes, costs a fifth of the second.
-        if not _NAME.match(name) or not (
-            (value.isascii() and value.isprintable()) or not _CONTROL.search(value)
-        ):
-            raise InvalidArgumentError(f"the header {name!r} holds a character that it cannot")
-        lines.append(f"{name}: {value}")
-    lines.append(extra + "\r\n")
-    return "\r\n".join(lines).encode()
+    # All names and values at once: looked at one by one they take three times as long.
+    lines = [f"{method} {target} HTTP/1.1", *map(": ".join, headers.items()), extra + "\r\n"]
+    try:
+        head = "\r\n".join(lines).encode()
+    except UnicodeEncodeError:
+        raise _bad_header(headers) from None
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    if (
+        controls != 2 * (len(headers) + 2 + extra.count("\n"))
+        or (headers and not _NAMES.match("".join(headers)))
+        or "" in headers
+    ):
+        raise _bad_header(headers)
+    return head
+
+
+def _bad_header(headers: Mapping[str, str]) -> InvalidArgumentError:
+    """Which header it is; never its value."""
+    bad = [n for n, v in headers.items() if not _NAMES.match(n) or _NOT_IN_VALUES.search(v)]
+    return InvalidArgumentError(f"the header {''.join(bad[:1])!r} holds a character that it cannot")
 
 
 def find_head_end(buffer: bytes, start: int = 0) -> int:

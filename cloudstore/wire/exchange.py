@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
-from ..bodies import Payload
+from ..bodies import BytesBody, Payload
 from ..driver import FlowCancelled, OpContext, Request, Response
 from ..errors import (
     CloudStoreError,
@@ -237,7 +237,10 @@ class Exchanger(ABC):
                         connection, request, head, request.payload, expects=expects
                     )
                 else:
-                    await self._send(connection, head, until(ctx, timeouts.stall, "not_applied"))
+                    limit = timeouts.stall
+                    if ctx.deadline is not None:
+                        limit = until(ctx, limit, "not_applied")
+                    await self._send(connection, head, limit)
             except BrokenError:
                 # The server may have answered (403, 503) before it closed; its answer is worth more.
                 whole = False
@@ -264,6 +267,9 @@ class Exchanger(ABC):
             # Nobody could tell a whole object from a half one.
             raise TransportError("the body has no length", outcome="unknown")
         rest, connection.ahead = connection.ahead, b""
+        if head.length == len(rest):  # all of it came with the head
+            connection.release(head.keep_alive)
+            return Response(head.status, head.headers, BytesBody(rest) if rest else None)
         connection.begin_body(request, self._timeouts.stall, self._timeouts.stall_bytes)
         return Response(head.status, head.headers, body_of(head, connection, rest, connection.release))
 
@@ -272,7 +278,9 @@ class Exchanger(ABC):
     ) -> Head:
         """The final head, 1xx ones passed by; with `interim`, the next one. The rest is `ahead`."""
         looked = passed = 0
-        seconds = until(request.ctx, self._timeouts.first_byte)
+        seconds = self._timeouts.first_byte
+        if request.ctx.deadline is not None:
+            seconds = until(request.ctx, seconds)
         end: float | None = None
         while True:
             at = find_head_end(connection.ahead, looked) if connection.ahead else -1
@@ -320,8 +328,10 @@ class Exchanger(ABC):
         """Sends head and body; the head of an answer that came before the end of that."""
         ctx, stall, size = request.ctx, self._timeouts.stall, payload.size
         if size <= JOIN_BYTES:
-            data = b"".join((head, await self._read_payload(payload, 0, size)))
-            await self._send(connection, data, until(ctx, stall, "not_applied"))
+            body = (
+                await self._read_payload(payload, 0, size) if payload.blocks else payload.read(0, size)
+            )
+            await self._send(connection, b"".join((head, body)), until(ctx, stall, "not_applied"))
             return None
         await self._send(connection, head, until(ctx, stall, "not_applied"))
         if expects:

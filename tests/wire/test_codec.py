@@ -88,6 +88,17 @@ def test_no_character_of_a_name_ends_it() -> None:
     assert allowed == set("abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+.^_`|~-")
 
 
+def test_characters_of_every_length_in_utf8_are_sent() -> None:
+    value = "\x80ÿĀ߿ࠀ한\ud7ff\ue000\uffff😀"
+    assert encode_head("GET", "/", {"x": value}) == f"GET / HTTP/1.1\r\nx: {value}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("half", [0xD800, 0xDBFF, 0xDC00, 0xDFFF])
+def test_half_a_character_is_refused(half: int) -> None:
+    with pytest.raises(InvalidArgumentError, match="'x'"):
+        encode_head("GET", "/", {"y": "1", "x": chr(half)})
+
+
 def test_the_error_does_not_repeat_the_value() -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         encode_head("GET", "/", {"authorization": "s3cret\n"})
