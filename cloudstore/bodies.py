@@ -16,7 +16,7 @@ from .checksums import new_hasher
 from .errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from .driver import Flow
+    from .driver import Flow, OpContext
 
 __all__ = ["Body", "BytesBody", "BytesPayload", "FilePayload", "Payload"]
 
@@ -145,6 +145,13 @@ class Body(ABC):
     def take(self) -> bytes | None:
         """All that is left, where it is in memory already; else None. It then counts as read."""
         return None
+
+    def within(self, ctx: OpContext) -> None:  # noqa: B027 - what needs no waiting has no use for it
+        """The reads to come belong to this operation: they end by its deadline.
+
+        Until this is called they have none: a body outlives the operation that opened it. A body
+        over another one passes this on.
+        """
 
 
 class BytesBody(Body):

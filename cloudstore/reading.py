@@ -15,6 +15,7 @@ from .checksums import Hasher, new_hasher
 from .driver import Driver, Flow, GetResult, OpContext, Sleep
 from .errors import (
     ChecksumMismatchError,
+    DeadlineExceededError,
     InvalidArgumentError,
     NotFoundError,
     PreconditionFailedError,
@@ -39,7 +40,7 @@ class ObjectReader:
     Positions are of the range that is read: 0 is its first byte.
 
     Args:
-        context: makes the context of one read: each has a deadline of its own.
+        context: makes the context of one read, which has a deadline of its own.
         info: what is known before the first read.
         opened: the answer to a GET whose body is unread; None opens at the first read.
 
@@ -54,6 +55,7 @@ class ObjectReader:
         "_bucket",
         "_closed",
         "_context",
+        "_ctx",
         "_driver",
         "_end",
         "_hasher",
@@ -76,6 +78,7 @@ class ObjectReader:
     ) -> None:
         self._driver = driver
         self._context = context
+        self._ctx: OpContext | None = None
         self._bucket = bucket
         self._key = key
         self.info = info
@@ -142,6 +145,16 @@ class ObjectReader:
             raise StoreClosedError("this object was closed")
         if not len(buffer):
             return 0
+        self._begin_read()
+        return (yield from self._fill(buffer))
+
+    def _begin_read(self) -> None:
+        """Each read is an operation of its own, by whose deadline the body ends."""
+        ctx = self._ctx = self._context()
+        if self._body is not None:
+            self._body.within(ctx)
+
+    def _fill(self, buffer: memoryview) -> Flow[int]:
         failures = 0
         while True:
             if self._body is None or self._body_at != self._position:
@@ -162,6 +175,10 @@ class ObjectReader:
                 failures += 1
                 yield from self._recover(exc, failures)
                 continue
+            except DeadlineExceededError as exc:
+                self._drop_body()
+                exc.outcome = "not_applied"
+                raise
             self._take_in(buffer[:count])
             return count
 
@@ -169,6 +186,7 @@ class ObjectReader:
         """Up to `size` bytes, fewer only at the end; all that is left where `size` is negative."""
         if self._closed:
             raise StoreClosedError("this object was closed")
+        self._begin_read()
         is_open = self._body is not None and self._body_at == self._position
         if not is_open and not self._is_past_end:
             yield from self._open()
@@ -182,7 +200,7 @@ class ObjectReader:
         view = memoryview(data)
         filled = 0
         while filled < size:
-            filled += yield from self.readinto(view[filled:])
+            filled += yield from self._fill(view[filled:])
         return bytes(data)
 
     def take_rest(self, size: int = -1) -> bytes | None:
@@ -227,7 +245,8 @@ class ObjectReader:
     def _open(self) -> Flow[None]:
         """Opens a body at the position; once something was read, of the same version only."""
         self._drop_body()
-        ctx, driver = self._context(), self._driver
+        assert self._ctx is not None
+        ctx, driver = self._ctx, self._driver
         options = GetOptions()
         if self._position or self._start:
             if not driver.capabilities.ranges:
@@ -247,6 +266,7 @@ class ObjectReader:
             if not self._pinned:
                 raise
             raise TransportError("the object was replaced while it was being read") from exc
+        opened.body.within(ctx)
         if not self._pinned:
             if self._position:
                 self.info, self._end = opened.info, opened.info.size
@@ -265,7 +285,8 @@ class ObjectReader:
     def _recover(self, error: TransportError, failures: int) -> Flow[None]:
         """Gets ready to go on after a body broke off; raises `error` where that is hopeless."""
         self._drop_body()
-        ctx = self._context()
+        ctx = self._ctx
+        assert ctx is not None
         error.attempts = failures
         error.outcome = "not_applied"
         if failures >= ctx.retry.attempts or not self._driver.capabilities.ranges:

@@ -61,7 +61,7 @@ class FileBody(Body):
 
     def __init__(self, driver: Driver, ctx: OpContext, fd: int, start: int, end: int) -> None:
         self._driver = driver
-        # The deadline was that of the request; how fast the body is read is up to its reader.
+        # The deadline was that of the request; the reads have their own.
         self._ctx = OpContext(
             ctx.operation, ctx.bucket, ctx.key, None, ctx.retry, ctx.observer, ctx.clock, ctx.random
         )
@@ -73,6 +73,10 @@ class FileBody(Body):
         """Reads by position."""
         count: int = yield Call(self._driver, self._ctx, self._fill, buffer, idempotent=True)
         return count
+
+    def within(self, ctx: OpContext) -> None:
+        """See `Body`."""
+        self._ctx = ctx
 
     def _fill(self, buffer: memoryview) -> int:
         wanted = min(len(buffer), self._end - self._position)

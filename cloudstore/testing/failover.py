@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from ..bodies import Body, Payload
@@ -161,8 +160,11 @@ class FailoverDriver(Driver):
         except CloudStoreError:
             opened.close()
             raise
-        other = partial(self._children[1 - index].get_object, ctx, bucket, key)
-        body = _FailoverBody(opened, other, 1 - index)
+
+        def open_other(ctx: OpContext, options: GetOptions) -> Flow[GetResult]:
+            return self._children[1 - index].get_object(ctx, bucket, key, options)
+
+        body = _FailoverBody(ctx, opened, open_other, 1 - index)
         return GetResult(opened.info, body, opened.start, opened.end)
 
     def head_object(
@@ -438,9 +440,10 @@ class FailoverDriver(Driver):
 class _FailoverBody(Body):
     """Goes on with the same bytes of the other child where the first breaks off."""
 
-    __slots__ = ("_body", "_index", "_open_other", "_opened", "_position")
+    __slots__ = ("_body", "_ctx", "_index", "_open_other", "_opened", "_position")
 
-    def __init__(self, opened: GetResult, open_other: Any, other: int) -> None:
+    def __init__(self, ctx: OpContext, opened: GetResult, open_other: Any, other: int) -> None:
+        self._ctx = ctx
         self._opened = opened
         self._body: Body = opened.body
         self._position = opened.start
@@ -466,13 +469,19 @@ class _FailoverBody(Body):
         open_other, self._open_other = self._open_other, None
         options = GetOptions(ByteRange(self._position, self._opened.end))
         try:
-            other: GetResult = yield from open_other(options)
+            other: GetResult = yield from open_other(self._ctx, options)
         except CloudStoreError:
             raise cause from None
         if _stamp_of(self._index, other.info) != self._opened.info.etag:
             other.close()
             raise cause
         self._body = other.body
+        self._body.within(self._ctx)
+
+    def within(self, ctx: OpContext) -> None:
+        """See `Body`."""
+        self._ctx = ctx
+        self._body.within(ctx)
 
     def take(self) -> bytes | None:
         """See `Body`."""

@@ -205,6 +205,10 @@ class _UnreliableBody(Body):
         some = ctx.random.randint(1, len(buffer)) if len(buffer) else 0
         return (yield from self._body.readinto(buffer[:some]))
 
+    def within(self, ctx: OpContext) -> None:
+        """Passes it on."""
+        self._body.within(ctx)
+
     def close(self) -> None:
         """Counts."""
         if not self._closed:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..bodies import Body, BytesBody
-from ..driver import Flow, Recv
+from ..driver import Flow, OpContext, Recv
 from ..errors import TransportError
 from .codec import ChunkedReader, Head
 
@@ -19,7 +19,13 @@ SKIP_BYTES = 64 * 1024
 
 
 class WireStream(Protocol):
-    """A connection, as a body sees it."""
+    """A connection, as a body sees it.
+
+    Attributes:
+        deadline: the context whose deadline holds for what is received, or None.
+    """
+
+    deadline: OpContext | None
 
     def close(self) -> None:
         """Gives the connection up at once."""
@@ -84,6 +90,11 @@ class _WireBody(Body):
             self._finish(reusable=False)
             raise
         return count
+
+    def within(self, ctx: OpContext) -> None:
+        """See `Body`."""
+        if self._release is not None:
+            self._stream.deadline = None if ctx.deadline is None else ctx
 
     def close(self) -> None:
         """Gives the connection up: what is unread on it would be taken for the next answer."""

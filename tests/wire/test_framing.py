@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from cloudstore.bodies import Body, BytesBody
-from cloudstore.driver import Recv
+from cloudstore.driver import OpContext, Recv
 from cloudstore.errors import TransportError
 from cloudstore.wire.codec import parse_head
 from cloudstore.wire.framing import SKIP_BYTES, body_of
@@ -29,6 +29,7 @@ class Wire:
         self.pieces = list(pieces)
         self.released: list[bool] = []
         self.skipped: list[int] = []
+        self.deadline: OpContext | None = None
         self._skips = skips
 
     def close(self) -> None:

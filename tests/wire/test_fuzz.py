@@ -12,7 +12,7 @@ import pytest
 from httptools import HttpResponseParser
 
 from cloudstore.bodies import Body
-from cloudstore.driver import Recv
+from cloudstore.driver import OpContext, Recv
 from cloudstore.errors import CloudStoreError, TransportError
 from cloudstore.wire.codec import MAX_HEAD_BYTES, ChunkedReader, find_head_end, parse_head
 from cloudstore.wire.framing import body_of
@@ -116,6 +116,7 @@ class Feed:
         self._data = memoryview(data)
         self._dice = dice
         self.released: list[bool] = []
+        self.deadline: OpContext | None = None
 
     def close(self) -> None:
         raise AssertionError("a body never closes its connection itself")
