@@ -105,9 +105,10 @@ class ObjectReader:
         """Starts hashing where the body is the whole object."""
         stated = self.info.checksums
         if stated and self._start == 0 and self._end == self.info.size and self._position == 0:
-            self._algorithm = next((a for a in VERIFY_WITH if a in stated), None)
-            if self._algorithm is not None:
-                self._hasher = new_hasher(self._algorithm)
+            for algorithm in VERIFY_WITH:
+                if algorithm in stated:
+                    self._algorithm, self._hasher = algorithm, new_hasher(algorithm)
+                    return
 
     @property
     def size(self) -> int:

@@ -265,17 +265,18 @@ class S3Driver(Driver):
 
     def _where(self, ctx: OpContext, bucket: str) -> Flow[_Place]:
         """Where a bucket is, as far as is known."""
-        if not (bucket and self._preset.redirects):
-            known = self._last_place
-            if known[0] != bucket:
-                known = self._last_place = (bucket, self._place(bucket, self._region))
+        known = self._last_place
+        if known[0] == bucket:
             return known[1]
+        place = self._place(bucket, self._region)
 
         def begin() -> Flow[OnceValue[_Place]]:
             yield from ()
-            return OnceValue(self._place(bucket, self._region))
+            return OnceValue(place)
 
-        place: _Place = yield Once(self, ctx, f"place of {bucket}", begin)
+        if bucket and self._preset.redirects:
+            place = yield Once(self, ctx, f"place of {bucket}", begin)
+        self._last_place = (bucket, place)
         return place
 
     def _moved(self, ctx: OpContext, bucket: str, place: _Place, answer: Response) -> Flow[_Place]:
@@ -296,6 +297,7 @@ class S3Driver(Driver):
             return OnceValue(self._place(bucket, region))
 
         found: _Place = yield Once(self, ctx, f"place of {bucket}", find, stale=place)
+        self._last_place = (bucket, found)
         return found
 
     def _request(

@@ -6,6 +6,7 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/.
 from __future__ import annotations
 
 import base64
+import binascii
 import ipaddress
 import json
 import re
@@ -93,6 +94,7 @@ OPTION_HEADERS: Mapping[str, str] = MappingProxyType(
 )
 """``vendor_options={"s3": {…}}`` of writes, and the headers that they become."""
 
+_CHECKSUM_HEADERS = tuple((name, CHECKSUM + name) for name in ("crc32", "sha1", "sha256"))
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _TRIMMED = re.compile(r"\s|.*\s\Z", re.DOTALL)
@@ -372,7 +374,7 @@ def _hex(value: str | None) -> str | None:
     if not value or "-" in value:
         return None
     try:
-        return base64.b64decode(value, validate=True).hex()
+        return binascii.a2b_base64(value, strict_mode=True).hex()
     except ValueError:
         return None
 
@@ -381,8 +383,12 @@ def _checksums(headers: Mapping[str, str]) -> dict[str, str]:
     """What is stated for the whole object; of a composite, nothing is."""
     if headers.get(f"{CHECKSUM}type", "FULL_OBJECT") != "FULL_OBJECT":
         return {}
-    stated = {name: _hex(headers.get(CHECKSUM + name)) for name in ("crc32", "sha1", "sha256")}
-    return {name: digest for name, digest in stated.items() if digest is not None}
+    found: dict[str, str] = {}
+    for algorithm, header in _CHECKSUM_HEADERS:
+        digest = _hex(headers.get(header))
+        if digest is not None:
+            found[algorithm] = digest
+    return found
 
 
 def _part_checksums(value: str | None) -> dict[str, str]:
@@ -463,11 +469,10 @@ def _add_extensions(info: ObjectInfo, headers: Mapping[str, str]) -> None:
     """What S3 adds to HTTP."""
     info.version = headers.get("x-amz-version-id")
     info.storage_class = headers.get("x-amz-storage-class")
+    info.checksums = _checksums(headers)
     for name, value in headers.items():
         if name.startswith(META):
             info.metadata[name[len(META) :]] = decode_words(value)
-        elif name.startswith(CHECKSUM) and not info.checksums:
-            info.checksums = _checksums(headers)
 
 
 def _decoder(root: XmlNode) -> Callable[[str], str]:
