@@ -158,11 +158,6 @@ class _Connection(Connection):
         """See `Connection`. What came while it was idle, its end most likely, stopped the watch."""
         return self._watching or not self.look()
 
-    def rest(self) -> None:
-        """See `Connection`. It goes on watching; the session is there once tickets were read."""
-        if self.tls and isinstance(self.sock, ssl.SSLSocket):
-            self.pool.session = self.sock.session
-
     # --- bytes ---
 
     def receive_now(self, count: int) -> bytes:
@@ -275,7 +270,7 @@ class AsyncioTransport(Exchanger):
             do_handshake_on_connect=False,
             session=connection.pool.session,
         )
-        connection.tls = True
+        connection.tls = connection.session_due = True
         async with asyncio.timeout(seconds):
             while True:
                 try:

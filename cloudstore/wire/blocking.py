@@ -102,10 +102,6 @@ class _Connection(Connection):
         """See `Connection`."""
         return True
 
-    def rest(self) -> None:
-        """See `Connection`. The session is there once the server's tickets were read."""
-        if self.tls and isinstance(self.sock, ssl.SSLSocket):
-            self.pool.session = self.sock.session
 
 
 class BlockingTransport(Exchanger):
@@ -184,7 +180,7 @@ class BlockingTransport(Exchanger):
             session=connection.pool.session,
         )
         connection.sock.do_handshake()
-        connection.tls = True
+        connection.tls = connection.session_due = True
 
     async def _send(self, connection: Connection, data: bytes, seconds: float) -> None:
         assert isinstance(connection, _Connection)
