@@ -1,8 +1,9 @@
-"""The process of one client: it does what it is told on standard input and answers with measurements.
+"""The process of one client: it does what standard input tells it, and answers with measurements.
 
-``python -m benchmarks.client_process CLIENT FACE HOST [CA-FILE]``, as benchmarks/s3.py starts it. Both ways
-a line of JSON: in, the name of a method of `Measurements` and its arguments; out, what it returned, or the
-text of an error. CPU is that of this process, so the server's and the other clients' are not in it.
+``python -m benchmarks.client_process CLIENT FACE HOST [CA-FILE]``, as benchmarks/processes.py starts
+it. Both ways a line of JSON: in, the name of a method of `Measurements` and its arguments; out, what it
+returned, or the text of an error. CPU is that of this process: the server's and the other clients' are
+not in it.
 """
 
 from __future__ import annotations
@@ -19,35 +20,40 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.clients import adapters
-from benchmarks.clients.interface import AwaitedClient, BlockingClient, Server
+from benchmarks.clients.interface import Server
 from benchmarks.measuring import cpu_seconds
+from benchmarks.workload import LARGE_SIZE, LISTED_KEYS, SMALL_SIZE
 
-DATA = os.urandom(1024)
-EXPECTED = {"get": len(DATA), "put": len(DATA), "head": len(DATA), "page": 1000}
+DATA = os.urandom(SMALL_SIZE)
+EXPECTED = {"get": SMALL_SIZE, "put": SMALL_SIZE, "head": SMALL_SIZE, "page": LISTED_KEYS}
 """What a call returns when it did all of its work."""
 
 Timing = dict[str, float]
 
 
 class Measurements:
-    """What can be asked of one client, all of it per call and in microseconds unless it says otherwise."""
+    """What can be asked of one client.
+
+    Timings are of one call: ``cpu`` and ``wall``, in microseconds.
+    """
 
     def __init__(self, name: str, face: str, server: Server) -> None:
-        module = adapters(name)
-        self._module = module
+        self._adapters = adapters(name)
         self._server = server
-        self._blocking: BlockingClient | None = module.Blocking(server) if face == "blocking" else None
+        self._blocking: Any = self._adapters.Blocking(server) if face == "blocking" else None
+        self._awaited: Any = None
+        self._runner: Any = None
 
     def calls(self, what: str, times: int) -> Timing:
         """One call after the other."""
-        call = self._call(what)
+        call: Callable[[], int] = call_of(self._blocking, what)
         with Stopwatch() as watch:
             total = sum(call() for _ in range(times))
         return watch.timing(times, total, what)
 
     def threads(self, what: str, threads: int, seconds: float) -> Timing:
         """As many calls as they manage in a time; ``wall`` is between two of them, of any thread."""
-        call = self._call(what)
+        call: Callable[[], int] = call_of(self._blocking, what)
         counts = [(0, 0)] * threads
         barrier = threading.Barrier(threads + 1)
 
@@ -72,15 +78,15 @@ class Measurements:
 
     def tasks(self, what: str, times: int, tasks: int) -> Timing:
         """Calls of so many asyncio tasks at a time."""
-        client, run = self._loop()
-        call: Callable[[], Awaitable[int]] = partial(client.put, DATA) if what == "put" else getattr(client, what)
-        return run(self._tasks(call, what, times, tasks))  # type: ignore[no-any-return]
+        timing: Timing = self._loop().run(self._tasks(what, times, tasks))
+        return timing
 
-    async def _tasks(
-        self, call: Callable[[], Awaitable[int]], what: str, times: int, tasks: int
-    ) -> Timing:
+    async def _tasks(self, what: str, times: int, tasks: int) -> Timing:
         import asyncio
 
+        if self._awaited is None:
+            self._awaited = self._adapters.Awaited(self._server)
+        call: Callable[[], Awaitable[int]] = call_of(self._awaited, what)
         each = max(1, times // tasks)
 
         async def work() -> int:
@@ -91,12 +97,14 @@ class Measurements:
         return watch.timing(each * tasks, total, what)
 
     def transfer(self, what: str, path: str) -> dict[str, float | None]:
-        """One large transfer: seconds of wall and CPU, and by how many bytes memory grew at its peak."""
-        assert self._blocking is not None
+        """A large transfer: seconds of CPU and wall, and by how many bytes memory grew at its peak."""
         before = forget_peak()
         with Stopwatch() as watch:
             getattr(self._blocking, what)(Path(path))
         growth = None if before is None else memory("VmHWM") - before
+        size = Path(path).stat().st_size
+        if size != LARGE_SIZE:
+            raise ValueError(f"{what}: the file has {size} bytes")
         return {"cpu": watch.cpu, "wall": watch.wall, "growth": growth}
 
     def resident(self) -> int:
@@ -108,28 +116,27 @@ class Measurements:
         return peak if sys.platform == "darwin" else peak * 1024
 
     def verifies(self) -> dict[str, str]:
-        assert self._blocking is not None
         return {
             "download": self._blocking.verifies_downloads,
             "upload": self._blocking.verifies_uploads,
         }
 
-    def _call(self, what: str) -> Callable[[], int]:
-        assert self._blocking is not None
-        return partial(self._blocking.put, DATA) if what == "put" else getattr(self._blocking, what)
+    def close(self) -> None:
+        if self._runner is not None:
+            self._runner.run(self._awaited.close())
+            self._runner.close()
 
-    def _loop(self) -> tuple[AwaitedClient, Callable[[Any], Any]]:
-        """The client for asyncio and its loop; not loaded where the blocking one is measured."""
-        if not hasattr(self, "_runner"):
+    def _loop(self) -> Any:
+        """The event loop. asyncio is not loaded where the blocking face is measured: memory counts."""
+        if self._runner is None:
             import asyncio
 
             self._runner = asyncio.Runner()
+        return self._runner
 
-            async def make() -> AwaitedClient:
-                return self._module.Awaited(self._server)  # type: ignore[no-any-return]
 
-            self._awaited = self._runner.run(make())
-        return self._awaited, self._runner.run
+def call_of(client: Any, what: str) -> Callable[[], Any]:
+    return partial(client.put, DATA) if what == "put" else getattr(client, what)
 
 
 class Stopwatch:
@@ -176,6 +183,8 @@ def main() -> None:
         except Exception as exc:  # reported: a client that fails is left out, and the run says so
             answer = {"error": f"{type(exc).__name__}: {exc}"}
         print(json.dumps(answer), flush=True)
+    if measurements is not None:
+        measurements.close()
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 ``python -m benchmarks.null_server`` prints its port and serves until its standard input ends. One thread
 takes turns on non-blocking sockets; answers are made before the first request. It speaks path-style
-addressing with one bucket, checks nothing and keeps nothing: a written object is read and forgotten, a
-read one is there whatever its key says. Heads look like those of AWS, checksums included, so that a
-client verifies what it would verify there. Standard library only.
+addressing with one bucket, checks nothing and keeps nothing: what is written is read and forgotten, and
+any key but one is a small object. Heads look like those of AWS, checksums included, so that a client
+verifies what it would verify there. Standard library only.
 """
 
 from __future__ import annotations
@@ -23,12 +23,9 @@ from collections.abc import Callable
 from email.utils import formatdate
 from urllib.parse import parse_qs
 
-SMALL_SIZE = 1024
-LARGE_SIZE = 256 * 1024 * 1024
-LARGE_KEY = b"large"
-"""Keys that begin so are large objects, all others small ones."""
-LISTED_PREFIX = "listed/"
-LISTED_KEYS = 1000
+from benchmarks.workload import BUCKET, LARGE, LARGE_SIZE, LISTED, LISTED_KEYS, SMALL_SIZE
+
+LARGE_KEY = LARGE.encode()
 REQUESTS_PATH = b"/requests"
 """Answers how many other requests there were."""
 
@@ -73,14 +70,14 @@ def xml_answer(name: str, inner: str) -> bytes:
 def page() -> str:
     """The inside of a ListObjectsV2 answer, as AWS writes it today."""
     contents = "".join(
-        f"<Contents><Key>{LISTED_PREFIX}{number:05}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>"
+        f"<Contents><Key>{LISTED}{number:05}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>"
         f"<ETag>&quot;{hashlib.md5(str(number).encode()).hexdigest()}&quot;</ETag>"
         "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>"
         f"<Size>{SMALL_SIZE}</Size><StorageClass>STANDARD</StorageClass></Contents>"
         for number in range(LISTED_KEYS)
     )
     return (
-        f"<Name>bench</Name><Prefix>{LISTED_PREFIX}</Prefix><KeyCount>{LISTED_KEYS}</KeyCount>"
+        f"<Name>{BUCKET}</Name><Prefix>{LISTED}</Prefix><KeyCount>{LISTED_KEYS}</KeyCount>"
         f"<MaxKeys>{LISTED_KEYS}</MaxKeys><IsTruncated>false</IsTruncated>{contents}"
     )
 
@@ -103,11 +100,11 @@ class Answers:
         self.page = xml_answer("ListBucketResult", page())
         self.upload = xml_answer(
             "InitiateMultipartUploadResult",
-            "<Bucket>bench</Bucket><Key>large</Key><UploadId>0123456789abcdef</UploadId>",
+            f"<Bucket>{BUCKET}</Bucket><Key>{LARGE}</Key><UploadId>0123456789abcdef</UploadId>",
         )
         self.completed = xml_answer(
             "CompleteMultipartUploadResult",
-            "<Location>http://127.0.0.1/bench/large</Location><Bucket>bench</Bucket><Key>large</Key>"
+            f"<Location>http://127.0.0.1/{BUCKET}/{LARGE}</Location><Bucket>{BUCKET}</Bucket><Key>{LARGE}</Key>"
             "<ETag>&quot;0123456789abcdef0123456789abcdef-32&quot;</ETag>",
         )
 
@@ -193,7 +190,7 @@ class Connection:
         key = key_of(target)
         if not key:
             self._send(answers.page)
-        elif not key.startswith(LARGE_KEY):
+        elif key != LARGE_KEY:
             self._send(answers.small)
         else:
             found = RANGE.search(request)
@@ -207,7 +204,7 @@ class Connection:
         if not key:
             self._send(answers.bucket)
         else:
-            self._send(answers.large_head if key.startswith(LARGE_KEY) else answers.small_head)
+            self._send(answers.large_head if key == LARGE_KEY else answers.small_head)
 
     def _write(self, method: bytes, target: bytes, request: bytes, body: bytes) -> None:
         self.reply = self._reply(method, target)

@@ -122,7 +122,8 @@ def clean_environment(home: Path, trusted: list[str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.upper().endswith("_PROXY") and not name.startswith(("AWS_", "CLOUDSTORE_", "XDG_", "SSL_"))
+        if not name.upper().endswith("_PROXY")
+        and not name.startswith(("AWS_", "CLOUDSTORE_", "XDG_", "SSL_"))
     }
     kept.update({"HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"})
     return {**kept, "SSL_CERT_FILE": trusted[0]} if trusted else kept

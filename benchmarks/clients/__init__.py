@@ -1,4 +1,4 @@
-"""The contenders: one adapter a client, all doing the same things in the way that its documentation shows.
+"""The contenders: a file each, all doing the same things, each as its documentation shows.
 
 Adapters are imported in the process that measures them and nowhere else, so none pays for another's
 modules, threads or memory. What they call is untyped or has types of its own making: all of it is Any.

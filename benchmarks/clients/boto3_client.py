@@ -6,18 +6,9 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from .interface import (
-    ACCESS_KEY,
-    BUCKET,
-    CONNECTIONS,
-    LARGE,
-    LISTED,
-    REGION,
-    SECRET_KEY,
-    SMALL,
-    BlockingClient,
-    Server,
-)
+from benchmarks.workload import BUCKET, LARGE, LISTED, SMALL
+
+from .interface import ACCESS_KEY, CONNECTIONS, REGION, SECRET_KEY, BlockingClient, Server
 
 __all__ = ["Blocking"]
 
@@ -26,8 +17,8 @@ configuration: Any = importlib.import_module("botocore.config")
 
 
 class Blocking(BlockingClient):
-    verifies_downloads = "nothing above 8 MiB: ranges carry no checksum"
-    verifies_uploads = "CRC32 of every request, checked by the server"
+    verifies_downloads = "nothing: it asks for ranges, which carry no checksum"
+    verifies_uploads = "CRC32 and SHA-256 of every request, checked by the server"
 
     def __init__(self, server: Server) -> None:
         self.client = session.Session().client(

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.workload import BUCKET, LARGE, LISTED, SMALL
 from cloudstore import AsyncStore, S3Config, Store
 
-from .interface import (
-    ACCESS_KEY,
-    BUCKET,
-    LARGE,
-    LISTED,
-    REGION,
-    SECRET_KEY,
-    SMALL,
-    AwaitedClient,
-    BlockingClient,
-    Server,
-)
+from .interface import ACCESS_KEY, REGION, SECRET_KEY, AwaitedClient, BlockingClient, Server
 
 __all__ = ["Awaited", "Blocking"]
 
@@ -35,7 +25,9 @@ def config(server: Server) -> S3Config:
 
 class Blocking(BlockingClient):
     verifies_downloads = "CRC32 of the whole, before the file appears"
-    verifies_uploads = "CRC32 of every request, checked by the server"
+    verifies_uploads = (
+        "CRC32 and SHA-256 of every request and CRC32 of the whole, checked by the server"
+    )
 
     def __init__(self, server: Server) -> None:
         self.store = Store(config(server))
@@ -73,3 +65,6 @@ class Awaited(AwaitedClient):
 
     async def head(self) -> int:
         return (await self.store.head_object(BUCKET, SMALL)).size
+
+    async def close(self) -> None:
+        await self.store.close()

@@ -8,23 +8,15 @@ from pathlib import Path
 
 __all__ = [
     "ACCESS_KEY",
-    "BUCKET",
     "CONNECTIONS",
     "COPY_SIZE",
-    "LARGE",
-    "LISTED",
     "REGION",
     "SECRET_KEY",
-    "SMALL",
     "AwaitedClient",
     "BlockingClient",
     "Server",
 ]
 
-BUCKET = "bench"
-SMALL = "small"
-LARGE = "large"
-LISTED = "listed/"
 REGION = "us-east-1"
 ACCESS_KEY = "AKIDEXAMPLE"
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -96,3 +88,6 @@ class AwaitedClient(ABC):
 
     @abstractmethod
     async def head(self) -> int: ...
+
+    async def close(self) -> None:
+        """For those that complain when they are not closed."""

@@ -7,18 +7,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from .interface import (
-    ACCESS_KEY,
-    BUCKET,
-    CONNECTIONS,
-    LARGE,
-    LISTED,
-    REGION,
-    SECRET_KEY,
-    SMALL,
-    BlockingClient,
-    Server,
-)
+from benchmarks.workload import BUCKET, LARGE, LISTED, SMALL
+
+from .interface import ACCESS_KEY, CONNECTIONS, REGION, SECRET_KEY, BlockingClient, Server
 
 __all__ = ["Blocking"]
 
@@ -27,7 +18,7 @@ urllib3: Any = importlib.import_module("urllib3")
 
 
 class Blocking(BlockingClient):
-    verifies_uploads = "SHA-256 of every request, checked by the server; none under TLS"
+    verifies_uploads = "SHA-256 of every request, checked by the server"
 
     def __init__(self, server: Server) -> None:
         self.client = minio.Minio(

@@ -6,18 +6,9 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from .interface import (
-    ACCESS_KEY,
-    BUCKET,
-    LARGE,
-    LISTED,
-    REGION,
-    SECRET_KEY,
-    SMALL,
-    AwaitedClient,
-    BlockingClient,
-    Server,
-)
+from benchmarks.workload import BUCKET, LARGE, LISTED, SMALL
+
+from .interface import ACCESS_KEY, REGION, SECRET_KEY, AwaitedClient, BlockingClient, Server
 
 __all__ = ["Awaited", "Blocking"]
 
@@ -40,6 +31,8 @@ def open_store(server: Server) -> Any:
 
 
 class Blocking(BlockingClient):
+    verifies_uploads = "SHA-256 of every request, checked by the server"
+
     def __init__(self, server: Server) -> None:
         self.store = open_store(server)
 

@@ -7,19 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from .interface import (
-    ACCESS_KEY,
-    BUCKET,
-    COPY_SIZE,
-    LARGE,
-    LISTED,
-    REGION,
-    SECRET_KEY,
-    SMALL,
-    AwaitedClient,
-    BlockingClient,
-    Server,
-)
+from benchmarks.workload import BUCKET, LARGE, LISTED, SMALL
+
+from .interface import ACCESS_KEY, COPY_SIZE, REGION, SECRET_KEY, AwaitedClient, BlockingClient, Server
 
 __all__ = ["Awaited", "Blocking"]
 

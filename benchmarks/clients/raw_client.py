@@ -6,7 +6,9 @@ import socket
 import threading
 from pathlib import Path
 
-from .interface import BUCKET, SMALL, BlockingClient, Server
+from benchmarks.workload import BUCKET, SMALL
+
+from .interface import BlockingClient, Server
 
 __all__ = ["Blocking"]
 

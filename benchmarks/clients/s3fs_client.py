@@ -6,15 +6,13 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from benchmarks.workload import BUCKET, LARGE, LISTED, SMALL
+
 from .interface import (
     ACCESS_KEY,
-    BUCKET,
     CONNECTIONS,
-    LARGE,
-    LISTED,
     REGION,
     SECRET_KEY,
-    SMALL,
     AwaitedClient,
     BlockingClient,
     Server,
@@ -39,7 +37,7 @@ def open_filesystem(server: Server, asynchronous: bool) -> Any:
 
 
 class Blocking(BlockingClient):
-    verifies_uploads = "CRC32 of every request, checked by the server"
+    verifies_uploads = "CRC32 and SHA-256 of every request, checked by the server"
 
     def __init__(self, server: Server) -> None:
         self.filesystem = open_filesystem(server, asynchronous=False)
@@ -77,3 +75,6 @@ class Awaited(AwaitedClient):
 
     async def head(self) -> int:
         return int((await self.filesystem._info(f"{BUCKET}/{SMALL}"))["size"])
+
+    async def close(self) -> None:
+        await (await self.filesystem.set_session()).close()
