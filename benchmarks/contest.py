@@ -1,4 +1,4 @@
-"""Clients taking turns on one server: in short rounds, so that whatever else the machine does falls on all."""
+"""Clients taking turns on one server, in short rounds: what else the machine does falls on all."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 ``make bench`` runs it. Contenders take turns in many short rounds, so that whatever else the machine
 does falls on both; the median round counts. CPU is user and system time of the whole process, threads
-included. Each line has a ratio, and the bar that it is held to; the run ends with status 0 all the same.
-``--write`` puts the table into docs/benchmarks.md.
+included. Each line has a ratio, and says whether it meets its bar; the run ends with status 0 all the
+same. ``--write`` puts the table into docs/benchmarks.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the benchmarks share: CPU time, the machine's description, tables, and the page that keeps them."""
+"""What the benchmarks share: CPU time, the machine's description, tables, the page that keeps them."""
 
 from __future__ import annotations
 

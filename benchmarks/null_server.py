@@ -1,10 +1,10 @@
 """An S3 server that does as little as it can, so that what is measured is the client.
 
-``python -m benchmarks.null_server`` prints its port and serves until its standard input ends. One thread
-takes turns on non-blocking sockets; answers are made before the first request. It speaks path-style
-addressing with one bucket, checks nothing and keeps nothing: what is written is read and forgotten, and
-any key but one is a small object. Heads look like those of AWS, checksums included, so that a client
-verifies what it would verify there. Standard library only.
+``python -m benchmarks.null_server`` prints its port and serves until its standard input ends. One
+thread takes turns on non-blocking sockets; answers are made before the first request. It speaks
+path-style addressing with one bucket, checks nothing and keeps nothing: what is written is read and
+forgotten, and any key but one is a small object. Heads look like those of AWS, checksums included, so
+that a client verifies what it would verify there. Standard library only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The processes of a benchmark over the network: the null server, and one for each client and face.
 
-Each is a process of its own, so that nobody pays for another's work, and only one client works at a time.
-They end with this process: all of them stop when their standard input ends.
+So nobody pays for another's work, and one client works at a time. All of them end with this process:
+they stop when their standard input ends.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a benchmark of clients found: figures of each client, what they are held to, tables of them. Pure."""
+"""What a benchmark of clients found: figures, what they are held to, tables of them. Pure."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """S3 clients side by side on a server that costs next to nothing, in one run.
 
-``make bench`` runs it. Every client has a process of its own, and they take turns in many short rounds. The
-best round of each counts; the ratio of the medians stands beside, and shows how busy the machine was. CPU
-is user and system time of the client's process, threads included, the server's not. A line with a bar says
-whether it is met; the run ends with status 0 all the same. ``--write`` puts the tables into
-docs/benchmarks.md.
+``make bench`` runs it. Every client has a process of its own, and they take turns in many short rounds.
+The best round of each counts: where other programs run as well, it is what stays the same from run to
+run, while medians do not; the ratio of the medians stands beside. CPU is user and system time of the
+client's process, threads included, the server's not. A line with a bar says whether it is met; the run
+ends with status 0 all the same. ``--write`` puts the tables into docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -174,8 +174,8 @@ def start(run: Run) -> Iterator[Table]:
             resident[name] = process.ask("resident") / MIB
     table.lines.append(Line("resident after a get, MiB", Figures(resident), RESIDENT_BARS))
     table.notes = [
-        f"The import is net of the interpreter, the median of {run.plan.starts}; what is resident holds "
-        "the interpreter and this benchmark's own few modules."
+        f"The import is net of the interpreter, the median of {run.plan.starts}; what is resident "
+        f"holds the interpreter and this benchmark's own modules, which are all that {RAW} has."
     ]
     yield table
 
@@ -252,8 +252,8 @@ def context(names: Sequence[str], plan: Plan, place: Path) -> list[str]:
         ", ".join([f"{SUBJECT} {__version__}", *versions]),
         f"{machine()}, files in {place}",
         f"the best of {plan.rounds} rounds of {plan.seconds} s, of {plan.thread_rounds} of "
-        f"{plan.thread_seconds} s for threads, of {plan.transfers} large transfers; null server in Python "
-        f"on loopback, whose limit is the column {RAW}",
+        f"{plan.thread_seconds} s for threads, of {plan.transfers} large transfers; the server is "
+        f"benchmarks/null_server.py on loopback, its limit the column {RAW} (sockets alone)",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What is on the server: names and sizes that the null server, the clients and their checks agree on."""
+"""What is on the server: names and sizes that it, the clients and their checks agree on."""
 
 from __future__ import annotations
 

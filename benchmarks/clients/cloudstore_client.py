@@ -25,9 +25,7 @@ def config(server: Server) -> S3Config:
 
 class Blocking(BlockingClient):
     verifies_downloads = "CRC32 of the whole, before the file appears"
-    verifies_uploads = (
-        "CRC32 and SHA-256 of every request and CRC32 of the whole, checked by the server"
-    )
+    verifies_uploads = "CRC32 and SHA-256 of every request, CRC32 of the whole, checked by the server"
 
     def __init__(self, server: Server) -> None:
         self.store = Store(config(server))

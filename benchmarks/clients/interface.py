@@ -48,6 +48,7 @@ class BlockingClient(ABC):
     verifies_downloads = "nothing"
     verifies_uploads = "nothing"
 
+    @abstractmethod
     def __init__(self, server: Server) -> None: ...
 
     @abstractmethod
@@ -78,6 +79,7 @@ class BlockingClient(ABC):
 class AwaitedClient(ABC):
     """The same for asyncio. Made and used in one event loop."""
 
+    @abstractmethod
     def __init__(self, server: Server) -> None: ...
 
     @abstractmethod
@@ -89,5 +91,5 @@ class AwaitedClient(ABC):
     @abstractmethod
     async def head(self) -> int: ...
 
-    async def close(self) -> None:
-        """For those that complain when they are not closed."""
+    @abstractmethod
+    async def close(self) -> None: ...

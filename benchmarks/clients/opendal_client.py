@@ -67,3 +67,6 @@ class Awaited(AwaitedClient):
 
     async def head(self) -> int:
         return int((await self.operator.stat(SMALL)).content_length)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
