@@ -66,7 +66,7 @@ class Bar:
         if self.peer is None:
             return ["" if ratio is None else f"{bound} {verdict(self.is_met(ratio))}"]
         return [
-            "" if ratio is None else f"{as_ratio(ratio)} {bound} {verdict(self.is_met(ratio))}",
+            "" if ratio is None else f"{as_ratio(ratio)} ({bound}) {verdict(self.is_met(ratio))}",
             "" if median is None else as_ratio(median),
         ]
 

@@ -1,4 +1,4 @@
-"""A socket and three requests made beforehand: what the server and the kernel alone cost, the limit."""
+"""Sockets and requests made beforehand: what server and kernel alone cost, the limit of all clients."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import socket
 import threading
 from pathlib import Path
 
-from benchmarks.workload import BUCKET, SMALL
+from benchmarks.workload import BUCKET, LARGE, LARGE_SIZE, SMALL, SMALL_SIZE
 
-from .interface import BlockingClient, Server
+from .interface import COPY_SIZE, BlockingClient, Server
 
 __all__ = ["Blocking"]
 
@@ -20,8 +20,9 @@ SIGNED = (
 )
 
 
-def request(method: str, host: str, length: str = "") -> bytes:
-    return f"{method} /{BUCKET}/{SMALL} HTTP/1.1\r\nhost: {host}\r\n{SIGNED}{length}\r\n".encode()
+def request(method: str, host: str, key: str = SMALL, length: int | None = None) -> bytes:
+    more = "" if length is None else f"content-length: {length}\r\n"
+    return f"{method} /{BUCKET}/{key} HTTP/1.1\r\nhost: {host}\r\n{SIGNED}{more}\r\n".encode()
 
 
 class Blocking(BlockingClient):
@@ -31,14 +32,22 @@ class Blocking(BlockingClient):
         self.local = threading.local()
         self.get_request = request("GET", server.host)
         self.head_request = request("HEAD", server.host)
-        self.put_request = request("PUT", server.host, "content-length: 1024\r\n")
+        self.put_request = request("PUT", server.host, length=SMALL_SIZE)
+        self.download_request = request("GET", server.host, LARGE)
+        self.upload_request = request("PUT", server.host, LARGE, LARGE_SIZE)
 
-    def _exchange(self, data: bytes) -> bytes:
+    def _socket(self) -> socket.socket:
+        """This thread's connection."""
         try:
             sock: socket.socket = self.local.sock
         except AttributeError:
             sock = self.local.sock = socket.create_connection(self.address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+    def _exchange(self, data: bytes) -> bytes:
+        """The answer, which comes in one piece."""
+        sock = self._socket()
         sock.sendall(data)
         return sock.recv(65536)
 
@@ -59,7 +68,16 @@ class Blocking(BlockingClient):
         raise NotImplementedError
 
     def download(self, path: Path) -> None:
-        raise NotImplementedError
+        first = self._exchange(self.download_request)
+        sock, buffer = self._socket(), memoryview(bytearray(COPY_SIZE))
+        with path.open("wb") as file:
+            left = LARGE_SIZE - file.write(first[first.index(b"\r\n\r\n") + 4 :])
+            while left:
+                left -= file.write(buffer[: sock.recv_into(buffer)])
 
     def upload(self, path: Path) -> None:
-        raise NotImplementedError
+        sock = self._socket()
+        sock.sendall(self.upload_request)
+        with path.open("rb") as file:
+            sock.sendfile(file)
+        sock.recv(65536)
