@@ -10,6 +10,8 @@
 # The first of these that runs is taken: a name on the path may be there and fail, as a shim does.
 PYTHON = python3.14 python3.13 python3.12 python3.11 python3
 WORKERS = 2
+# Options of benchmarks/s3.py; --help lists them.
+BENCH =
 
 VENV = .venv
 RUN = $(VENV)/bin/python
@@ -24,7 +26,7 @@ help:
 	@echo "make test      everything that must hold: lint, types, tests, documentation"
 	@echo "make lint      ruff and mypy only"
 	@echo "make docs      the documentation, into build/docs/index.html"
-	@echo "make bench     speed, side by side with obstore"
+	@echo "make bench     speed, side by side with other libraries (BENCH=--quick: a minute of it)"
 	@echo "make coverage  which lines the tests run"
 	@echo "make clean     remove what was made"
 
@@ -46,7 +48,8 @@ docs: $(VENV)/dev
 	@echo "The documentation is build/docs/index.html"
 
 bench: $(VENV)/bench
-	$(RUN) benchmarks/embedded.py
+	$(RUN) -m benchmarks.embedded
+	$(RUN) -m benchmarks.s3 $(BENCH)
 
 coverage: $(VENV)/dev
 	$(RUN) -m coverage erase

@@ -1,0 +1,191 @@
+"""The process of one client: it does what standard input tells it, and answers with measurements.
+
+``python -m benchmarks.client_process CLIENT FACE HOST [CA-FILE]``, as benchmarks/processes.py starts
+it. Both ways a line of JSON: in, the name of a method of `Measurements` and its arguments; out, what it
+returned, or the text of an error. CPU is that of this process: the server's and the other clients' are
+not in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.clients import adapters
+from benchmarks.clients.interface import Server
+from benchmarks.measuring import cpu_seconds
+from benchmarks.workload import LARGE_SIZE, LISTED_KEYS, SMALL_SIZE
+
+DATA = os.urandom(SMALL_SIZE)
+EXPECTED = {"get": SMALL_SIZE, "put": SMALL_SIZE, "head": SMALL_SIZE, "page": LISTED_KEYS}
+"""What a call returns when it did all of its work."""
+
+Timing = dict[str, float]
+
+
+class Measurements:
+    """What can be asked of one client.
+
+    Timings are of one call: ``cpu`` and ``wall``, in microseconds.
+    """
+
+    def __init__(self, name: str, face: str, server: Server) -> None:
+        self._adapters = adapters(name)
+        self._server = server
+        self._blocking: Any = self._adapters.Blocking(server) if face == "blocking" else None
+        self._awaited: Any = None
+        self._runner: Any = None
+
+    def calls(self, what: str, times: int) -> Timing:
+        """One call after the other."""
+        call: Callable[[], int] = call_of(self._blocking, what)
+        with Stopwatch() as watch:
+            total = sum(call() for _ in range(times))
+        return watch.timing(times, total, what)
+
+    def threads(self, what: str, threads: int, seconds: float) -> Timing:
+        """As many calls as they manage in a time; ``wall`` is between two of them, of any thread."""
+        call: Callable[[], int] = call_of(self._blocking, what)
+        counts = [(0, 0)] * threads
+        barrier = threading.Barrier(threads + 1)
+
+        def work(number: int) -> None:
+            call()  # connects
+            times = total = 0
+            barrier.wait()
+            end = time.perf_counter() + seconds
+            while time.perf_counter() < end:
+                total += call()
+                times += 1
+            counts[number] = times, total
+
+        workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+        for worker in workers:
+            worker.start()
+        barrier.wait()
+        with Stopwatch() as watch:
+            for worker in workers:
+                worker.join()
+        return watch.timing(sum(times for times, _ in counts), sum(total for _, total in counts), what)
+
+    def tasks(self, what: str, times: int, tasks: int) -> Timing:
+        """Calls of so many asyncio tasks at a time."""
+        timing: Timing = self._loop().run(self._tasks(what, times, tasks))
+        return timing
+
+    async def _tasks(self, what: str, times: int, tasks: int) -> Timing:
+        import asyncio
+
+        if self._awaited is None:
+            self._awaited = self._adapters.Awaited(self._server)
+        call: Callable[[], Awaitable[int]] = call_of(self._awaited, what)
+        each = max(1, times // tasks)
+
+        async def work() -> int:
+            return sum([await call() for _ in range(each)])
+
+        with Stopwatch() as watch:
+            total = sum(await asyncio.gather(*(work() for _ in range(tasks))))
+        return watch.timing(each * tasks, total, what)
+
+    def transfer(self, what: str, path: str) -> dict[str, float | None]:
+        """A large transfer: seconds of CPU and wall, and by how many bytes memory grew at its peak."""
+        before = forget_peak()
+        with Stopwatch() as watch:
+            getattr(self._blocking, what)(Path(path))
+        growth = None if before is None else memory("VmHWM") - before
+        size = Path(path).stat().st_size
+        if size != LARGE_SIZE:
+            raise ValueError(f"{what}: the file has {size} bytes")
+        return {"cpu": watch.cpu, "wall": watch.wall, "growth": growth}
+
+    def resident(self) -> int:
+        """Bytes of memory once a call was made."""
+        self.calls("get", 1)
+        if Path("/proc/self/status").exists():
+            return memory("VmRSS")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+    def verifies(self) -> dict[str, str]:
+        return {
+            "download": self._blocking.verifies_downloads,
+            "upload": self._blocking.verifies_uploads,
+        }
+
+    def close(self) -> None:
+        if self._runner is not None:
+            self._runner.run(self._awaited.close())
+            self._runner.close()
+
+    def _loop(self) -> Any:
+        """The event loop. asyncio is not loaded where the blocking face is measured: memory counts."""
+        if self._runner is None:
+            import asyncio
+
+            self._runner = asyncio.Runner()
+        return self._runner
+
+
+def call_of(client: Any, what: str) -> Callable[[], Any]:
+    return partial(client.put, DATA) if what == "put" else getattr(client, what)
+
+
+class Stopwatch:
+    """CPU and wall time of a block, in seconds."""
+
+    def __enter__(self) -> Stopwatch:
+        self.cpu, self.wall = cpu_seconds(), time.perf_counter()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.cpu, self.wall = cpu_seconds() - self.cpu, time.perf_counter() - self.wall
+
+    def timing(self, times: int, total: int, what: str) -> Timing:
+        if total != times * EXPECTED[what]:
+            raise ValueError(f"{times} times {what} returned {total}, not {EXPECTED[what]} each")
+        return {"cpu": self.cpu / times * 1e6, "wall": self.wall / times * 1e6}
+
+
+def memory(name: str) -> int:
+    """A figure of /proc/self/status, in bytes."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    line = next(line for line in status.splitlines() if line.startswith(name + ":"))
+    return int(line.split()[1]) * 1024
+
+
+def forget_peak() -> int | None:
+    """Memory now; its peak is counted from here on. None where the system does not know."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5)
+    except OSError:
+        return None
+    return memory("VmRSS")
+
+
+def main() -> None:
+    name, face, host, *ca_file = sys.argv[1:]
+    measurements: Measurements | None = None
+    for line in sys.stdin:
+        method, arguments = json.loads(line)
+        try:
+            if measurements is None:
+                measurements = Measurements(name, face, Server(host, *ca_file))
+            answer = {"result": getattr(measurements, method)(**arguments)}
+        except Exception as exc:  # reported: a client that fails is left out, and the run says so
+            answer = {"error": f"{type(exc).__name__}: {exc}"}
+        print(json.dumps(answer), flush=True)
+    if measurements is not None:
+        measurements.close()
+
+
+if __name__ == "__main__":
+    main()

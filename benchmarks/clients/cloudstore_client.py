@@ -1,0 +1,68 @@
+"""cloudstore, as AWS is configured: checksums on what is written and read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.workload import BUCKET, LARGE, LISTED, SMALL
+from cloudstore import AsyncStore, S3Config, Store
+
+from .interface import ACCESS_KEY, REGION, SECRET_KEY, AwaitedClient, BlockingClient, Server
+
+__all__ = ["Awaited", "Blocking"]
+
+
+def config(server: Server) -> S3Config:
+    return S3Config(
+        access_key=ACCESS_KEY,
+        secret_key=SECRET_KEY,  # type: ignore[arg-type]
+        endpoint=server.url,
+        region=REGION,
+        preset="aws",
+        ca_file=server.ca_file,
+    )
+
+
+class Blocking(BlockingClient):
+    verifies_downloads = "CRC32 of the whole, before the file appears"
+    verifies_uploads = "CRC32 and SHA-256 of every request, CRC32 of the whole, checked by the server"
+
+    def __init__(self, server: Server) -> None:
+        self.store = Store(config(server))
+
+    def get(self) -> int:
+        return len(self.store.get_object(BUCKET, SMALL).read())
+
+    def put(self, data: bytes) -> int:
+        self.store.create_object(BUCKET, SMALL, data)
+        return len(data)
+
+    def head(self) -> int:
+        return self.store.head_object(BUCKET, SMALL).size
+
+    def page(self) -> int:
+        return len(self.store.get_all_objects(BUCKET, LISTED))
+
+    def download(self, path: Path) -> None:
+        self.store.get_object_to_file(BUCKET, LARGE, path)
+
+    def upload(self, path: Path) -> None:
+        self.store.create_object_from_file(BUCKET, LARGE, path)
+
+
+class Awaited(AwaitedClient):
+    def __init__(self, server: Server) -> None:
+        self.store = AsyncStore(config(server))
+
+    async def get(self) -> int:
+        return len(await (await self.store.get_object(BUCKET, SMALL)).read())
+
+    async def put(self, data: bytes) -> int:
+        await self.store.create_object(BUCKET, SMALL, data)
+        return len(data)
+
+    async def head(self) -> int:
+        return (await self.store.head_object(BUCKET, SMALL)).size
+
+    async def close(self) -> None:
+        await self.store.close()
