@@ -508,7 +508,8 @@ class S3Driver(Driver):
         services hide it."""
         peek = messages.peek_options(options)
         query = messages.list_query(peek or options)
-        page = messages.page_of((yield from self._ask(ctx, "GET", bucket, "", query)))
+        answer = yield from self._send(ctx, "GET", bucket, "", query)
+        page = messages.page_of(answer.content)
         if peek is not None:
             shown = [peek.prefix] if page.objects else []
             return Page([], shown, messages.start_token(options.start_after))

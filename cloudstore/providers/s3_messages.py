@@ -41,6 +41,7 @@ from ..wire.dates import http_date, http_time, iso_time
 from ..wire.encoded_words import decode_words, encode_words
 from ..wire.sigv4 import Signer, encode_path, encode_query
 from ..wire.xml import XmlNode
+from ..wire.xml_rows import read_rows
 
 __all__ = [
     "CHECKSUM",
@@ -95,6 +96,7 @@ OPTION_HEADERS: Mapping[str, str] = MappingProxyType(
 """``vendor_options={"s3": {…}}`` of writes, and the headers that they become."""
 
 _CHECKSUM_HEADERS = tuple((name, CHECKSUM + name) for name in ("crc32", "sha1", "sha256"))
+_LISTED = ("Key", "Size", "ETag", "LastModified", "StorageClass")
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _TRIMMED = re.compile(r"\s|.*\s\Z", re.DOTALL)
@@ -482,21 +484,22 @@ def _decoder(root: XmlNode) -> Callable[[str], str]:
 
 def _decode_key(text: str) -> str:
     # What is no UTF-8 was not written by us; it is shown, and cannot be addressed.
-    return unquote_plus(text, errors="surrogateescape")
+    plain = "%" not in text and "+" not in text
+    return text if plain else unquote_plus(text, errors="surrogateescape")
 
 
 def _more(root: XmlNode) -> bool:
     return root.text("IsTruncated").lower() == "true"
 
 
-def page_of(root: XmlNode) -> Page:
+def page_of(content: bytes) -> Page:
     """A page of ListObjectsV2. Its token is in a form that no other text has."""
+    root, rows = read_rows(content, "Contents", _LISTED)
     decode = _decoder(root)
     page = Page()
-    for row in root.rows("Contents"):
-        modified = iso_time(row.get("LastModified"))
-        info = ObjectInfo(decode(row["Key"]), int(row["Size"]), etag_of(row.get("ETag")), modified)
-        info.storage_class = row.get("StorageClass")
+    for key, size, etag, modified, storage_class in rows:
+        info = ObjectInfo(decode(key or ""), int(size or ""), etag_of(etag), iso_time(modified))
+        info.storage_class = storage_class
         page.objects.append(info)
     page.prefixes = [decode(row["Prefix"]) for row in root.rows("CommonPrefixes")]
     if _more(root):

@@ -103,7 +103,6 @@ class _Connection(Connection):
         return True
 
 
-
 class BlockingTransport(Exchanger):
     """Sends requests and reads answers for a `SyncRunner`. Any number of threads may use it."""
 
