@@ -220,6 +220,14 @@ class AdministrationTests(ConformanceTests):
         store.set_versioning(bucket, False)
         assert store.get_versioning(bucket) is False
 
+    @needs("versioning")
+    def test_versioning_by_a_handle(self, store: Store, bucket: str) -> None:
+        handle = store.bucket(bucket, prefix="tenant/")
+        handle.set_versioning(True)
+        assert handle.get_versioning() is store.get_versioning(bucket) is True
+        handle.set_versioning(False)
+        assert handle.get_versioning() is False
+
     @needs("versioning", "versions")
     def test_versioning_keeps_what_is_overwritten(self, store: Store, bucket: str) -> None:
         store.set_versioning(bucket, True)
@@ -288,9 +296,6 @@ class AdministrationTests(ConformanceTests):
             assert handle.get_tags("k") == store.get_tags(bucket, "tenant/k") == {"a": "1"}
             with pytest.raises(NotFoundError):
                 handle.get_tags("tenant/k")
-        if store.capabilities.versioning:
-            handle.set_versioning(False)
-            assert handle.get_versioning() is False
         if store.capabilities.lifecycle:
             handle.set_lifecycle([EXPIRES])
             assert handle.get_lifecycle() == store.get_lifecycle(bucket) == [EXPIRES]
