@@ -194,7 +194,7 @@ class S3Driver(AdministeredS3):
             return self._keys
 
         def find() -> Flow[OnceValue[Keys]]:
-            found: Keys = yield Call(self, ctx, account.find_keys, idempotent=True)
+            found: Keys = yield Call(self, ctx, account.find_keys, self._region, idempotent=True)
             if found.expires_at is None:
                 return OnceValue(found)
             left = found.expires_at - ctx.clock.now() - CREDENTIALS_MARGIN_SECONDS

@@ -76,8 +76,11 @@ def configured_keys(
     return None
 
 
-def find_keys() -> Keys:
+def find_keys(region: str) -> Keys:
     """The keys that AWS's own tools would use. Blocks: it may read files and ask the machine's host.
+
+    Args:
+        region: where roles are assumed.
 
     Raises:
         AuthenticationError: there are none.
@@ -85,7 +88,7 @@ def find_keys() -> Keys:
     """
     session = sdk_module("boto3.session")
     with quiet():
-        found = session.Session().get_credentials()
+        found = session.Session(region_name=region).get_credentials()
         if found is None:
             raise AuthenticationError("no credentials were found; give access_key and secret_key")
         frozen = found.get_frozen_credentials()

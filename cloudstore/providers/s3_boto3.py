@@ -197,15 +197,11 @@ class Boto3:
 
 
 def _send_md5(params: Any, **_: object) -> None:
-    """Puts ``Content-MD5`` in the place of the checksum that botocore adds to each change."""
-    headers = params["headers"]
-    added = [name for name in headers if name.lower().startswith(("x-amz-checksum-", "x-amz-sdk-"))]
-    for name in added:
-        del headers[name]
-    if added:
+    """Puts ``Content-MD5`` in the place of the checksum that botocore would add to a change."""
+    if "request_algorithm" in params["context"].get("checksum", {}):
+        del params["context"]["checksum"]
         digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
-        headers["Content-MD5"] = base64.b64encode(digest).decode("ascii")
-        params["context"].pop("checksum", None)
+        params["headers"]["Content-MD5"] = base64.b64encode(digest).decode("ascii")
 
 
 # --- failures -------------------------------------------------------------------------------------

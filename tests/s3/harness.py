@@ -44,7 +44,7 @@ class S3Harness(Harness):
 
 
 class OpensBuckets(S3Driver):
-    """Has each bucket take ACLs before one is set: those of today refuse them, and public ones twice."""
+    """Has each bucket take ACLs before one is set: those of today refuse them."""
 
     def set_acl(self, ctx: OpContext, bucket: str, key: str | None, acl: str) -> Flow[None]:
         yield Call(None, ctx, self._open, bucket)
