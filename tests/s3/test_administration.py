@@ -596,6 +596,7 @@ def test_certificates(tmp_path: Path, trusted: bool) -> None:
             assert caught.value.attempts == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_child_of_a_fork_has_connections_of_its_own() -> None:
     with Scripted(keep_answering(ok(VERSIONED.encode()))) as server:
         with store_at(server.origin) as store:
