@@ -122,7 +122,8 @@ class Store:
         """Deletes a bucket.
 
         Args:
-            force: delete its objects and abort its multipart uploads first.
+            force: delete its objects and abort its multipart uploads first. Old versions stay, and
+                with them the bucket.
 
         Raises:
             BucketNotFoundError, BucketNotEmptyError
