@@ -57,7 +57,15 @@ from .errors import (
 )
 from .events import Event
 from .factory import StoreFactory
-from .model import CommonPrefix, Part, PresignedRequest, PutResult, UploadInfo, UploadRef
+from .model import (
+    CommonPrefix,
+    LifecycleRule,
+    Part,
+    PresignedRequest,
+    PutResult,
+    UploadInfo,
+    UploadRef,
+)
 from .multipart import AsyncMultipartUpload, MultipartUpload
 from .object import AsyncObject, Object, ObjectList
 from .policy import RetryPolicy, Timeouts, TransferConfig
@@ -96,6 +104,7 @@ __all__ = [
     "InvalidKeyError",
     "InvalidPartError",
     "KeyRule",
+    "LifecycleRule",
     "Limits",
     "LocalConfig",
     "MemoryConfig",

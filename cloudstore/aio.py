@@ -29,6 +29,7 @@ from .factory import config_from, config_from_profile
 from .media_types import default_content_type, guess_content_type
 from .model import (
     CommonPrefix,
+    LifecycleRule,
     ListOptions,
     Page,
     PresignedRequest,
@@ -464,6 +465,18 @@ class AsyncStore:
         ctx = self._context("set_acl", bucket, key, timeout)
         await self._run(ctx, self._operations.set_acl(ctx, bucket, key, acl))
 
+    async def get_tags(self, bucket: str, key: str, *, timeout: Seconds = None) -> dict[str, str]:
+        """See `Store.get_tags`."""
+        ctx = self._context("get_tags", bucket, key, timeout)
+        return await self._run(ctx, self._operations.get_tags(ctx, bucket, key))
+
+    async def set_tags(
+        self, bucket: str, key: str, tags: Mapping[str, str], *, timeout: Seconds = None
+    ) -> None:
+        """See `Store.set_tags`."""
+        ctx = self._context("set_tags", bucket, key, timeout)
+        await self._run(ctx, self._operations.set_tags(ctx, bucket, key, tags))
+
     async def set_website(
         self,
         bucket: str,
@@ -475,6 +488,28 @@ class AsyncStore:
         """See `Store.set_website`."""
         ctx = self._context("set_website", bucket, None, timeout)
         await self._run(ctx, self._operations.set_website(ctx, bucket, index, error))
+
+    async def get_versioning(self, bucket: str, *, timeout: Seconds = None) -> bool:
+        """See `Store.get_versioning`."""
+        ctx = self._context("get_versioning", bucket, None, timeout)
+        return await self._run(ctx, self._operations.get_versioning(ctx, bucket))
+
+    async def set_versioning(self, bucket: str, enabled: bool, *, timeout: Seconds = None) -> None:
+        """See `Store.set_versioning`."""
+        ctx = self._context("set_versioning", bucket, None, timeout)
+        await self._run(ctx, self._operations.set_versioning(ctx, bucket, enabled))
+
+    async def get_lifecycle(self, bucket: str, *, timeout: Seconds = None) -> list[LifecycleRule]:
+        """See `Store.get_lifecycle`."""
+        ctx = self._context("get_lifecycle", bucket, None, timeout)
+        return await self._run(ctx, self._operations.get_lifecycle(ctx, bucket))
+
+    async def set_lifecycle(
+        self, bucket: str, rules: Iterable[LifecycleRule], *, timeout: Seconds = None
+    ) -> None:
+        """See `Store.set_lifecycle`."""
+        ctx = self._context("set_lifecycle", bucket, None, timeout)
+        await self._run(ctx, self._operations.set_lifecycle(ctx, bucket, rules))
 
     async def purge_cdn(self, urls: Iterable[str], *, timeout: Seconds = None) -> None:
         """See `Store.purge_cdn`."""

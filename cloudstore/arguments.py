@@ -7,7 +7,7 @@ behind may take everything for granted.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -21,19 +21,30 @@ from .errors import (
     TooLargeError,
     UnsupportedError,
 )
-from .model import ByteRange, CopyOptions, DeleteOptions, GetOptions, PresignOptions, PutOptions
+from .model import (
+    ByteRange,
+    CopyOptions,
+    DeleteOptions,
+    GetOptions,
+    LifecycleRule,
+    PresignOptions,
+    PutOptions,
+)
 
 __all__ = [
     "VendorOptions",
     "check_bucket",
     "check_key",
     "check_metadata",
+    "check_tags",
     "check_vendor_options",
+    "check_website",
     "checked",
     "copy_options",
     "delete_options",
     "get_options",
     "header_value",
+    "lifecycle_rules",
     "lower_names",
     "make_range",
     "presign_options",
@@ -151,6 +162,93 @@ def check_metadata(driver: Driver, metadata: Mapping[str, str], *, internal: boo
         )
 
 
+def check_tags(driver: Driver, tags: object) -> dict[str, str]:
+    """The tags of an object. How long and of which characters they may be, the vendor says.
+
+    Raises:
+        InvalidArgumentError
+    """
+    if not isinstance(tags, Mapping):
+        raise InvalidArgumentError(f"tags are a mapping of text to text, not {tags!r}")
+    for text in (part for pair in tags.items() for part in pair):
+        _check_text("a tag", text)
+    if "" in tags:
+        raise InvalidArgumentError("a tag has a name")
+    if len(tags) > driver.limits.max_tags:
+        raise InvalidArgumentError(f"an object has at most {driver.limits.max_tags} tags")
+    return dict(tags)
+
+
+def _check_text(what: str, text: object) -> None:
+    """Text that any vendor's request can hold."""
+    if not isinstance(text, str):
+        raise InvalidArgumentError(f"{what} is text, not {text!r}")
+    if not _CONTROL.isdisjoint(text):
+        raise InvalidArgumentError(f"{what} holds a control character: {text!r}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(f"{what} has a lone surrogate: {text!r}") from None
+
+
+def check_website(index: object, error: object) -> None:
+    """Checks what a website shows first, and where there is nothing.
+
+    Raises:
+        InvalidArgumentError
+    """
+    if index is None and error is not None:
+        raise InvalidArgumentError("a page for errors needs an index too")
+    for name, key in (("index", index), ("error", error)):
+        if key is not None:
+            _check_text(name, key)
+            if not key:
+                raise InvalidArgumentError(f"{name} is the key of a page, and not empty")
+
+
+def lifecycle_rules(driver: Driver, rules: object) -> list[LifecycleRule]:
+    """All lifecycle rules of a bucket.
+
+    Raises:
+        InvalidArgumentError
+    """
+    if not isinstance(rules, Iterable):
+        raise InvalidArgumentError(f"rules are a list of LifecycleRule, not {rules!r}")
+    checked = list(rules)
+    for rule in checked:
+        if not isinstance(rule, LifecycleRule):
+            raise InvalidArgumentError(f"a lifecycle rule is a LifecycleRule, not {rule!r}")
+        _check_text("prefix", rule.prefix)
+        _check_text("name", rule.name)
+        if rule.vendor_rule is not None:
+            _check_vendor_rule(driver, rule)
+        else:
+            _check_actions(rule)
+    names = [rule.name for rule in checked if rule.name]
+    if len(set(names)) != len(names):
+        raise InvalidArgumentError("two lifecycle rules have one name")
+    return checked
+
+
+def _check_actions(rule: LifecycleRule) -> None:
+    actions = rule.actions()
+    if not actions:
+        raise InvalidArgumentError("a lifecycle rule does something: expire_after_days=…")
+    for name, days in actions.items():
+        if isinstance(days, bool) or not isinstance(days, int) or days < 1:
+            raise InvalidArgumentError(f"{name} is a number of days, at least 1, not {days!r}")
+    if not isinstance(rule.enabled, bool):
+        raise InvalidArgumentError(f"enabled is True or False, not {rule.enabled!r}")
+
+
+def _check_vendor_rule(driver: Driver, rule: LifecycleRule) -> None:
+    """Another vendor's would become a rule that does nothing."""
+    if not isinstance(rule.vendor_rule, Mapping) or set(rule.vendor_rule) != {driver.scheme}:
+        raise InvalidArgumentError(f"this lifecycle rule is none of {driver.scheme}'s")
+    if rule != LifecycleRule(vendor_rule=rule.vendor_rule):
+        raise InvalidArgumentError("a vendor_rule is whole: it takes no prefix, no days and no enabled")
+
+
 V = TypeVar("V", str, str | None)
 
 
@@ -218,7 +316,7 @@ def put_options(
         check_metadata(driver, options.metadata)
     if tags:
         require(driver, "tags")
-        options.tags = dict(tags)
+        options.tags = check_tags(driver, tags)
     if storage_class is not None:
         require(driver, "storage_class")
         options.storage_class = header_value("storage_class", storage_class)

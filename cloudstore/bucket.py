@@ -11,7 +11,15 @@ from datetime import datetime, timedelta
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from .model import BucketInfo, CommonPrefix, PresignedRequest, PutResult, UploadInfo, UploadRef
+from .model import (
+    BucketInfo,
+    CommonPrefix,
+    LifecycleRule,
+    PresignedRequest,
+    PutResult,
+    UploadInfo,
+    UploadRef,
+)
 from .object import AsyncObject, AsyncObjectOpening, Object, ObjectList
 from .options import CopyOptions, ReadOptions, WriteOptions
 from .uploads import Progress
@@ -392,6 +400,30 @@ class Bucket(_BucketBase):
             self.name, None if key is None else self._full(key), acl=acl, timeout=timeout
         )
 
+    def get_tags(self, key: str, *, timeout: Seconds = None) -> dict[str, str]:
+        """See `Store.get_tags`."""
+        return self._store.get_tags(self.name, self._full(key), timeout=timeout)
+
+    def set_tags(self, key: str, tags: Mapping[str, str], *, timeout: Seconds = None) -> None:
+        """See `Store.set_tags`."""
+        self._store.set_tags(self.name, self._full(key), tags, timeout=timeout)
+
+    def get_versioning(self, *, timeout: Seconds = None) -> bool:
+        """See `Store.get_versioning`."""
+        return self._store.get_versioning(self.name, timeout=timeout)
+
+    def set_versioning(self, enabled: bool, *, timeout: Seconds = None) -> None:
+        """See `Store.set_versioning`."""
+        self._store.set_versioning(self.name, enabled, timeout=timeout)
+
+    def get_lifecycle(self, *, timeout: Seconds = None) -> list[LifecycleRule]:
+        """See `Store.get_lifecycle`: of the whole bucket, whatever the handle's prefix is."""
+        return self._store.get_lifecycle(self.name, timeout=timeout)
+
+    def set_lifecycle(self, rules: Iterable[LifecycleRule], *, timeout: Seconds = None) -> None:
+        """See `Store.set_lifecycle`: of the whole bucket, whatever the handle's prefix is."""
+        self._store.set_lifecycle(self.name, rules, timeout=timeout)
+
     def set_website(
         self, index: str | None, error: str | None = None, *, timeout: Seconds = None
     ) -> None:
@@ -695,6 +727,30 @@ class AsyncBucket(_BucketBase):
         await self._store.set_acl(
             self.name, None if key is None else self._full(key), acl=acl, timeout=timeout
         )
+
+    async def get_tags(self, key: str, *, timeout: Seconds = None) -> dict[str, str]:
+        """See `Store.get_tags`."""
+        return await self._store.get_tags(self.name, self._full(key), timeout=timeout)
+
+    async def set_tags(self, key: str, tags: Mapping[str, str], *, timeout: Seconds = None) -> None:
+        """See `Store.set_tags`."""
+        await self._store.set_tags(self.name, self._full(key), tags, timeout=timeout)
+
+    async def get_versioning(self, *, timeout: Seconds = None) -> bool:
+        """See `Store.get_versioning`."""
+        return await self._store.get_versioning(self.name, timeout=timeout)
+
+    async def set_versioning(self, enabled: bool, *, timeout: Seconds = None) -> None:
+        """See `Store.set_versioning`."""
+        await self._store.set_versioning(self.name, enabled, timeout=timeout)
+
+    async def get_lifecycle(self, *, timeout: Seconds = None) -> list[LifecycleRule]:
+        """See `Store.get_lifecycle`: of the whole bucket, whatever the handle's prefix is."""
+        return await self._store.get_lifecycle(self.name, timeout=timeout)
+
+    async def set_lifecycle(self, rules: Iterable[LifecycleRule], *, timeout: Seconds = None) -> None:
+        """See `Store.set_lifecycle`: of the whole bucket, whatever the handle's prefix is."""
+        await self._store.set_lifecycle(self.name, rules, timeout=timeout)
 
     async def set_website(
         self, index: str | None, error: str | None = None, *, timeout: Seconds = None

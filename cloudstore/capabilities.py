@@ -46,6 +46,12 @@ class Capabilities:
     create_bucket: bool = False
     """Buckets can be created and deleted through the API."""
     list_buckets: bool = False
+    website: bool = False
+    """``set_website``."""
+    versioning: bool = False
+    """``get_versioning`` and ``set_versioning``; reading what is kept so is ``versions``."""
+    lifecycle: bool = False
+    """``get_lifecycle`` and ``set_lifecycle``."""
 
     # writes
     put_if_absent: bool = False
@@ -68,6 +74,7 @@ class Capabilities:
     content_disposition: bool = False
     metadata: bool = False
     tags: bool = False
+    """``tags=`` on writes, ``get_tags`` and ``set_tags``."""
     storage_class: bool = False
     expires_in: bool = False
     """The vendor itself removes an object after its time."""
@@ -115,7 +122,9 @@ class Capabilities:
     presign_delete: bool = False
     presign_post: bool = False
     acl: bool = False
-    website: bool = False
+    """``get_acl`` and ``set_acl`` of buckets."""
+    object_acl: bool = False
+    """The same of objects."""
     cdn: bool = False
 
     def __and__(self, other: Capabilities) -> Capabilities:
@@ -147,6 +156,8 @@ S3_MAX_PARTS = 10_000
 S3_MAX_KEY_BYTES = 1024
 S3_MAX_METADATA_BYTES = 2 * KIB
 S3_PAGE_SIZE = 1000
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
+S3_MAX_TAGS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +182,8 @@ class Limits:
     delete_batch: int = S3_PAGE_SIZE
     """The most keys of one batch delete."""
     max_presign_seconds: int = 7 * 24 * 3600
+    max_tags: int = S3_MAX_TAGS
+    """The most tags of one object."""
 
     _SMALLEST_WINS = (
         "max_put_size",
@@ -182,6 +195,7 @@ class Limits:
         "page_size",
         "delete_batch",
         "max_presign_seconds",
+        "max_tags",
     )
 
     def __and__(self, other: Limits) -> Limits:

@@ -43,6 +43,7 @@ from .model import (
     CopyOptions,
     DeleteOptions,
     GetOptions,
+    LifecycleRule,
     ListOptions,
     ObjectInfo,
     Page,
@@ -724,18 +725,76 @@ class Driver(ABC):
         raise self._unsupported("presign")
 
     def get_acl(self, ctx: OpContext, bucket: str, key: str | None) -> Flow[str]:
-        """The canned ACL of a bucket or an object: ``"private"``, ``"public-read"``, …"""
+        """The canned ACL of a bucket or, gated by ``object_acl``, of an object: ``"private"``,
+        ``"public-read"``, …; ``"custom"`` where its grants are those of no canned one.
+
+        Raises:
+            NotFoundError: or, where the vendor says which, Bucket- or ObjectNotFoundError.
+        """
         raise self._unsupported("acl")
 
     def set_acl(self, ctx: OpContext, bucket: str, key: str | None, acl: str) -> Flow[None]:
-        """Sets a canned ACL."""
+        """Sets a canned ACL; errors as `get_acl`.
+
+        Raises:
+            InvalidArgumentError: the vendor has no ACL of this name.
+        """
         raise self._unsupported("acl")
+
+    def get_tags(self, ctx: OpContext, bucket: str, key: str) -> Flow[dict[str, str]]:
+        """The tags of an object.
+
+        Raises:
+            NotFoundError: or, where the vendor says which, Bucket- or ObjectNotFoundError.
+        """
+        raise self._unsupported("tags")
+
+    def set_tags(self, ctx: OpContext, bucket: str, key: str, tags: Mapping[str, str]) -> Flow[None]:
+        """Puts `tags` in the place of all that an object has; errors as `get_tags`."""
+        raise self._unsupported("tags")
 
     def set_website(
         self, ctx: OpContext, bucket: str, index: str | None, error: str | None
     ) -> Flow[None]:
-        """Serves the bucket as a static website; `index` None stops that."""
+        """Serves the bucket as a static website; `index` None stops that.
+
+        Raises:
+            BucketNotFoundError
+        """
         raise self._unsupported("website")
+
+    def get_versioning(self, ctx: OpContext, bucket: str) -> Flow[bool]:
+        """Whether the bucket keeps what is overwritten and deleted.
+
+        Raises:
+            BucketNotFoundError
+        """
+        raise self._unsupported("versioning")
+
+    def set_versioning(self, ctx: OpContext, bucket: str, enabled: bool) -> Flow[None]:
+        """Has the bucket keep it from now on, or no longer; versions that are there stay.
+
+        Raises:
+            BucketNotFoundError
+        """
+        raise self._unsupported("versioning")
+
+    def get_lifecycle(self, ctx: OpContext, bucket: str) -> Flow[list[LifecycleRule]]:
+        """All lifecycle rules; one that the record cannot say is in its ``vendor_rule``, whole.
+
+        Raises:
+            BucketNotFoundError
+        """
+        raise self._unsupported("lifecycle")
+
+    def set_lifecycle(self, ctx: OpContext, bucket: str, rules: Sequence[LifecycleRule]) -> Flow[None]:
+        """Puts `rules` in the place of all that the bucket has.
+
+        Raises:
+            BucketNotFoundError
+            UnsupportedError: the vendor cannot do what one of them says; nothing was changed.
+        """
+        raise self._unsupported("lifecycle")
 
     def purge_cdn(self, ctx: OpContext, urls: Sequence[str]) -> Flow[None]:
         """Asks the vendor's CDN to forget URLs."""

@@ -22,6 +22,7 @@ __all__ = [
     "CopyOptions",
     "DeleteOptions",
     "GetOptions",
+    "LifecycleRule",
     "ListOptions",
     "ObjectInfo",
     "Page",
@@ -352,6 +353,38 @@ class UploadPage:
 
     uploads: list[UploadInfo] = field(default_factory=list)
     token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifecycleRule:
+    """What the vendor does by itself, some days later. Vendors look once a day or less often.
+
+    Attributes:
+        prefix: of the keys that it is about; "" is the whole bucket.
+        expire_after_days: deletes objects, so many days after they were written. In a bucket with
+            versions what is deleted so becomes an old version.
+        expire_versions_after_days: deletes old versions, so many days after they were replaced.
+        abort_uploads_after_days: aborts multipart uploads, so many days after they began.
+        enabled: a rule that is not is kept, and does nothing.
+        name: by which the vendor knows the rule; "" has it make one up. It is not compared.
+        vendor_rule: a rule that the fields above cannot say, whole and as the vendor's SDK writes
+            it, by scheme: ``{"s3": {"ID": …}}``. `Store.set_lifecycle` sends it back as it came.
+    """
+
+    prefix: str = ""
+    expire_after_days: int | None = None
+    expire_versions_after_days: int | None = None
+    abort_uploads_after_days: int | None = None
+    enabled: bool = True
+    name: str = field(default="", compare=False)
+    vendor_rule: Mapping[str, Mapping[str, Any]] | None = field(default=None, hash=False)
+
+    def actions(self) -> dict[str, int]:
+        """What it does, by the names of its fields: in how many days."""
+        return {name: days for name in _ACTIONS if (days := getattr(self, name)) is not None}
+
+
+_ACTIONS = ("expire_after_days", "expire_versions_after_days", "abort_uploads_after_days")
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from . import arguments
 from .arguments import check_bucket, check_key, require
@@ -37,6 +37,7 @@ from .model import (
     CopyOptions,
     DeleteOptions,
     GetOptions,
+    LifecycleRule,
     ListOptions,
     ObjectInfo,
     Page,
@@ -55,6 +56,7 @@ from .uploads import Progress, StreamedUpload, settle, upload, with_new_write_id
 
 __all__ = ["Operations", "visible_metadata"]
 
+T = TypeVar("T")
 DELETES_AT_ONCE = 16
 """How many objects are deleted side by side where the vendor has no batch delete."""
 
@@ -709,26 +711,72 @@ class Operations:
 
     def get_acl(self, ctx: OpContext, bucket: str, key: str | None) -> Flow[str]:
         """See `Store`."""
-        yield from self._gated(ctx, bucket, key, "acl")
-        return (yield from self.driver.get_acl(ctx, bucket, key))
+        yield from self._gated(ctx, bucket, key, "acl" if key is None else "object_acl")
+        return (yield from self._found(ctx, bucket, self.driver.get_acl(ctx, bucket, key)))
 
     def set_acl(self, ctx: OpContext, bucket: str, key: str | None, acl: str) -> Flow[None]:
         """See `Store`."""
-        yield from self._gated(ctx, bucket, key, "acl")
-        yield from self.driver.set_acl(ctx, bucket, key, acl)
+        arguments.header_value("acl", acl)
+        yield from self._gated(ctx, bucket, key, "acl" if key is None else "object_acl")
+        yield from self._found(ctx, bucket, self.driver.set_acl(ctx, bucket, key, acl))
+
+    def get_tags(self, ctx: OpContext, bucket: str, key: str) -> Flow[dict[str, str]]:
+        """See `Store`."""
+        self._check(bucket, key)
+        yield from self._gated(ctx, bucket, key, "tags")
+        return (yield from self._found(ctx, bucket, self.driver.get_tags(ctx, bucket, key)))
+
+    def set_tags(self, ctx: OpContext, bucket: str, key: str, tags: Mapping[str, str]) -> Flow[None]:
+        """See `Store`."""
+        self._check(bucket, key)
+        yield from self._gated(ctx, bucket, key, "tags")
+        checked = arguments.check_tags(self.driver, tags)
+        yield from self._found(ctx, bucket, self.driver.set_tags(ctx, bucket, key, checked))
 
     def set_website(
         self, ctx: OpContext, bucket: str, index: str | None, error: str | None
     ) -> Flow[None]:
         """See `Store`."""
+        arguments.check_website(index, error)
         yield from self._gated(ctx, bucket, None, "website")
         yield from self.driver.set_website(ctx, bucket, index, error)
+
+    def get_versioning(self, ctx: OpContext, bucket: str) -> Flow[bool]:
+        """See `Store`."""
+        yield from self._gated(ctx, bucket, None, "versioning")
+        return (yield from self.driver.get_versioning(ctx, bucket))
+
+    def set_versioning(self, ctx: OpContext, bucket: str, enabled: bool) -> Flow[None]:
+        """See `Store`."""
+        if not isinstance(enabled, bool):
+            raise InvalidArgumentError(f"enabled is True or False, not {enabled!r}")
+        yield from self._gated(ctx, bucket, None, "versioning")
+        yield from self.driver.set_versioning(ctx, bucket, enabled)
+
+    def get_lifecycle(self, ctx: OpContext, bucket: str) -> Flow[list[LifecycleRule]]:
+        """See `Store`."""
+        yield from self._gated(ctx, bucket, None, "lifecycle")
+        return (yield from self.driver.get_lifecycle(ctx, bucket))
+
+    def set_lifecycle(self, ctx: OpContext, bucket: str, rules: Iterable[LifecycleRule]) -> Flow[None]:
+        """See `Store`."""
+        yield from self._gated(ctx, bucket, None, "lifecycle")
+        checked = arguments.lifecycle_rules(self.driver, rules)
+        yield from self.driver.set_lifecycle(ctx, bucket, checked)
 
     def purge_cdn(self, ctx: OpContext, urls: Iterable[str]) -> Flow[None]:
         """See `Store`."""
         yield from self._ready(ctx)
         require(self.driver, "cdn")
         yield from self.driver.purge_cdn(ctx, list(urls))
+
+    def _found(self, ctx: OpContext, bucket: str, flow: Flow[T]) -> Flow[T]:
+        """A flow about an object, which may not tell that it is the bucket that is missing."""
+        try:
+            return (yield from flow)
+        except NotFoundError as exc:
+            yield from self._which_is_missing(ctx, bucket, exc)
+            raise
 
     def _gated(self, ctx: OpContext, bucket: str, key: str | None, feature: str) -> Flow[None]:
         self._check_bucket(bucket)

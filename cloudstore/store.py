@@ -30,6 +30,7 @@ from .factory import config_from, config_from_profile
 from .media_types import default_content_type, guess_content_type
 from .model import (
     CommonPrefix,
+    LifecycleRule,
     ListOptions,
     Page,
     PresignedRequest,
@@ -121,7 +122,8 @@ class Store:
         """Deletes a bucket.
 
         Args:
-            force: delete its objects and abort its multipart uploads first.
+            force: delete its objects and abort its multipart uploads first. Old versions stay, and
+                with them the bucket.
 
         Raises:
             BucketNotFoundError, BucketNotEmptyError
@@ -569,16 +571,49 @@ class Store:
         return self._run(ctx, self._operations.presign(ctx, bucket, key, "POST", options))
 
     def get_acl(self, bucket: str, key: str | None = None, *, timeout: Seconds = None) -> str:
-        """The canned ACL of a bucket or an object, where the vendor has ACLs."""
+        """The canned ACL of a bucket or an object, where the vendor has ACLs.
+
+        It is ``"custom"`` where what is granted is that of no canned one. What a bucket's policy
+        allows, an ACL does not say.
+
+        Raises:
+            ObjectNotFoundError, BucketNotFoundError, UnsupportedError
+        """
         ctx = self._context("get_acl", bucket, key, timeout)
         return self._run(ctx, self._operations.get_acl(ctx, bucket, key))
 
     def set_acl(
         self, bucket: str, key: str | None = None, *, acl: str, timeout: Seconds = None
     ) -> None:
-        """Sets a canned ACL (``"private"``, ``"public-read"``) of a bucket or an object."""
+        """Sets a canned ACL of a bucket or an object: ``"private"``, ``"public-read"``, …
+
+        Raises:
+            ObjectNotFoundError, BucketNotFoundError
+            InvalidArgumentError: the vendor has no ACL of this name.
+            UnsupportedError: also where this bucket takes none.
+        """
         ctx = self._context("set_acl", bucket, key, timeout)
         self._run(ctx, self._operations.set_acl(ctx, bucket, key, acl))
+
+    def get_tags(self, bucket: str, key: str, *, timeout: Seconds = None) -> dict[str, str]:
+        """An object's tags, where the vendor has tags.
+
+        Raises:
+            ObjectNotFoundError, BucketNotFoundError, UnsupportedError
+        """
+        ctx = self._context("get_tags", bucket, key, timeout)
+        return self._run(ctx, self._operations.get_tags(ctx, bucket, key))
+
+    def set_tags(
+        self, bucket: str, key: str, tags: Mapping[str, str], *, timeout: Seconds = None
+    ) -> None:
+        """Puts tags in the place of all that an object has; none removes them.
+
+        Raises:
+            ObjectNotFoundError, BucketNotFoundError, InvalidArgumentError, UnsupportedError
+        """
+        ctx = self._context("set_tags", bucket, key, timeout)
+        self._run(ctx, self._operations.set_tags(ctx, bucket, key, tags))
 
     def set_website(
         self,
@@ -588,9 +623,62 @@ class Store:
         *,
         timeout: Seconds = None,
     ) -> None:
-        """Serves a bucket as a static website; an `index` of None stops that."""
+        """Serves a bucket as a static website; an `index` of None stops that.
+
+        Args:
+            index: what a folder shows: ``"index.html"``.
+            error: the key of the page that is shown where there is nothing.
+
+        Raises:
+            BucketNotFoundError, InvalidArgumentError, UnsupportedError
+        """
         ctx = self._context("set_website", bucket, None, timeout)
         self._run(ctx, self._operations.set_website(ctx, bucket, index, error))
+
+    def get_versioning(self, bucket: str, *, timeout: Seconds = None) -> bool:
+        """Whether a bucket keeps what is overwritten and deleted.
+
+        Raises:
+            BucketNotFoundError, UnsupportedError
+        """
+        ctx = self._context("get_versioning", bucket, None, timeout)
+        return self._run(ctx, self._operations.get_versioning(ctx, bucket))
+
+    def set_versioning(self, bucket: str, enabled: bool, *, timeout: Seconds = None) -> None:
+        """Has a bucket keep it from now on, or no longer; the versions that are there stay.
+
+        A bucket that holds versions is not empty: `delete_bucket` refuses it, also with ``force``.
+
+        Raises:
+            BucketNotFoundError, UnsupportedError
+        """
+        ctx = self._context("set_versioning", bucket, None, timeout)
+        self._run(ctx, self._operations.set_versioning(ctx, bucket, enabled))
+
+    def get_lifecycle(self, bucket: str, *, timeout: Seconds = None) -> list[LifecycleRule]:
+        """What the vendor does to a bucket's objects by itself, all of it.
+
+        A rule that `LifecycleRule` has no words for comes whole in its ``vendor_rule``.
+
+        Raises:
+            BucketNotFoundError, UnsupportedError
+        """
+        ctx = self._context("get_lifecycle", bucket, None, timeout)
+        return self._run(ctx, self._operations.get_lifecycle(ctx, bucket))
+
+    def set_lifecycle(
+        self, bucket: str, rules: Iterable[LifecycleRule], *, timeout: Seconds = None
+    ) -> None:
+        """Puts `rules` in the place of all that a bucket has; none removes them.
+
+        To add one, set what `get_lifecycle` gave and the new one.
+
+        Raises:
+            BucketNotFoundError, InvalidArgumentError
+            UnsupportedError: also where the vendor cannot do what one of them says.
+        """
+        ctx = self._context("set_lifecycle", bucket, None, timeout)
+        self._run(ctx, self._operations.set_lifecycle(ctx, bucket, rules))
 
     def purge_cdn(self, urls: Iterable[str], *, timeout: Seconds = None) -> None:
         """Asks the vendor's CDN to forget URLs."""

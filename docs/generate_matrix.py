@@ -51,7 +51,9 @@ SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("objects that expire", ("expires_in",)),
     ("presigned URLs and forms", ("presign_get", "presign_put", "presign_post")),
     ("versions, tags, storage classes", ("versions", "tags", "storage_class")),
-    ("ACLs, websites, CDN", ("acl", "website", "cdn")),
+    ("ACLs, websites", ("acl", "object_acl", "website")),
+    ("versioning and lifecycle rules of buckets", ("versioning", "lifecycle")),
+    ("CDN", ("cdn",)),
 )
 
 

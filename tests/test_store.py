@@ -130,8 +130,8 @@ def test_a_store_is_made_from_a_config_or_a_driver_only() -> None:
 def test_require_names_what_is_missing_and_refuses_names_there_are_not() -> None:
     store = Store(MemoryConfig())
     store.require("put_if_absent", "ranges")
-    with pytest.raises(UnsupportedError, match="memory has no tags"):
-        store.require("ranges", "tags")
+    with pytest.raises(UnsupportedError, match="memory has no versions"):
+        store.require("ranges", "versions")
     with pytest.raises(InvalidArgumentError, match="no capability 'put_if_absnt'"):
         store.require("put_if_absnt")
 

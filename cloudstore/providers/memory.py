@@ -1,8 +1,8 @@
 """The ``memory`` driver: buckets in this process, private to their store, gone with it.
 
 Config: `MemoryConfig`. ``store.native`` is None: there is nothing underneath.
-``vendor_options``: none. Keys: any, up to 1,024 bytes. Nothing is emulated; what is missing (tags,
-versions, storage classes, ACLs, …) is refused.
+``vendor_options``: none. Keys: any, up to 1,024 bytes. Nothing is emulated; what is missing
+(versions, storage classes, ACLs, …) is refused.
 Presigned URLs are of a development server that `cloudstore.testing.DevelopmentServer` runs.
 """
 
@@ -60,7 +60,7 @@ from ..preconditions import check_checksums, check_read, check_write
 
 __all__ = ["MemoryConfig", "MemoryDriver"]
 
-CAPABILITIES = replace(EMBEDDED_CAPABILITIES, expires_in=True)
+CAPABILITIES = replace(EMBEDDED_CAPABILITIES, expires_in=True, tags=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +86,11 @@ class MemoryConfig(Config):
 
 @dataclass(slots=True)
 class _Stored:
-    """An object: its bytes and its head. Never changed, only replaced."""
+    """An object: its bytes, its head and its tags. Never changed, only replaced."""
 
     data: bytes
     info: ObjectInfo
+    tags: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -243,8 +244,10 @@ class MemoryDriver(EmbeddedDriver):
 
         def copy() -> PutResult:
             stored = self._read(ctx, bucket, key, GetOptions(if_match=options.source_if_match))
+            given = options.replace or stored.info.put_options()
             put = replace(
-                options.replace or stored.info.put_options(),
+                given,
+                tags=given.tags or stored.tags,
                 if_absent=options.if_absent,
                 if_match=options.if_match,
             )
@@ -299,7 +302,7 @@ class MemoryDriver(EmbeddedDriver):
             info = replace(
                 stored.info, metadata=dict(metadata), etag=_etag(ctx), last_modified=_now(ctx)
             )
-            self._bucket(bucket).objects[key] = _Stored(stored.data, info)
+            self._bucket(bucket).objects[key] = replace(stored, info=info)
             return PutResult(info.etag, None, info.last_modified, dict(info.checksums))
 
         return self._do(ctx, update)
@@ -426,6 +429,19 @@ class MemoryDriver(EmbeddedDriver):
             self._public_url, self.development_secret, bucket, key, options, ctx.clock.now()
         )
 
+    def get_tags(self, ctx: OpContext, bucket: str, key: str) -> Flow[dict[str, str]]:
+        """See `Driver`."""
+        return self._do(ctx, lambda: dict(self._read(ctx, bucket, key, GetOptions()).tags))
+
+    def set_tags(self, ctx: OpContext, bucket: str, key: str, tags: Mapping[str, str]) -> Flow[None]:
+        """See `Driver`."""
+
+        def change() -> None:
+            stored = self._read(ctx, bucket, key, GetOptions())
+            self._bucket(bucket).objects[key] = replace(stored, tags=dict(tags))
+
+        return self._do(ctx, change)
+
     # --- underneath: called with the lock held ---
 
     def _do(self, ctx: OpContext, function: Callable[..., Any], *args: Any) -> Flow[Any]:
@@ -494,7 +510,7 @@ class MemoryDriver(EmbeddedDriver):
         index = bisect.bisect_left(held.keys, key)
         if index == len(held.keys) or held.keys[index] != key:
             held.keys.insert(index, key)
-        held.objects[key] = _Stored(data, info)
+        held.objects[key] = _Stored(data, info, dict(options.tags))
         return PutResult(info.etag, None, info.last_modified, dict(info.checksums))
 
 

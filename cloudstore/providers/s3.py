@@ -4,7 +4,7 @@ Config: `S3Config`; its ``preset`` says how a compatible service differs. ``stor
 client (extra ``cloudstore[s3]``). ``vendor_options``: those of `OPTION_HEADERS`, for writes. Keys are
 sent byte-exact, percent-encoded once; metadata that is not plain ASCII as RFC 2047 words, as S3 itself
 shows it. Beside this file: `s3_presets` (how services differ), `s3_messages` (what is sent and read),
-`s3_errors` (what failures mean), `s3_account` (who signs).
+`s3_errors` (what failures mean), `s3_account` (who signs), `s3_administration` (what goes by boto3).
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from ..bodies import Payload
 from ..config import Config, Secret
 from ..driver import (
     Call,
-    Driver,
     ErrorInfo,
     Flow,
     Gather,
@@ -70,6 +69,8 @@ from . import s3_account as account
 from . import s3_errors as errors
 from . import s3_messages as messages
 from .s3_account import Keys
+from .s3_administration import AdministeredS3
+from .s3_boto3 import Ask, Boto3, sdk_error
 from .s3_errors import S3Request
 from .s3_messages import CHECKSUM, OPTION_HEADERS
 from .s3_presets import BUCKET_NAMES, CONDITIONS, PRESETS
@@ -137,7 +138,7 @@ class _Place(NamedTuple):
     base: str
 
 
-class S3Driver(Driver):
+class S3Driver(AdministeredS3):
     """See the module. All writes are idempotent to the runtime: of a conditional one whose answer was
     lost, the facade finds out by its write-id."""
 
@@ -164,9 +165,15 @@ class S3Driver(Driver):
         self._keys = account.configured_keys(
             config.access_key, config.secret_key, config.session_token, chain=name == "aws"
         )
-        self._native: Any = None
         self._last_place = ("", self._place("", self._region))
         self.endpoint = pattern.replace("{region}", self._region)
+        self._boto3 = Boto3(
+            config,
+            endpoint=None if pattern == PRESETS["aws"].endpoint else self.endpoint,
+            region=self._region,
+            virtual=self._is_virtual("any"),
+            md5=not preset.crc32,
+        )
         self.capabilities = preset.capabilities
         if config.conditional_writes is not None:
             switched = dict.fromkeys(CONDITIONS, config.conditional_writes)
@@ -188,7 +195,7 @@ class S3Driver(Driver):
             return self._keys
 
         def find() -> Flow[OnceValue[Keys]]:
-            found: Keys = yield Call(self, ctx, account.find_keys, idempotent=True)
+            found: Keys = yield Call(self, ctx, account.find_keys, self._region, idempotent=True)
             if found.expires_at is None:
                 return OnceValue(found)
             left = found.expires_at - ctx.clock.now() - CREDENTIALS_MARGIN_SECONDS
@@ -212,6 +219,9 @@ class S3Driver(Driver):
     def classify(self, request: Request | Call, failure: Response | Exception) -> ErrorInfo | None:
         """By the code, else by the status; a redirect is left to the flow, which knows where to go."""
         if isinstance(failure, Exception):
+            asked = request.args[0] if isinstance(request, Call) and request.args else None
+            if isinstance(asked, Ask):
+                return sdk_error(asked, failure)
             return account.chain_error(failure)
         assert isinstance(request, S3Request)
         if not errors.is_error(failure):
@@ -222,29 +232,6 @@ class S3Driver(Driver):
         if self._keys is not None:
             info.rejected_credentials = False  # there are no others to ask for
         return info
-
-    @property
-    def native(self) -> Any:
-        """A boto3 client of this account, without retries.
-
-        Raises:
-            MissingDependencyError: boto3 is not installed.
-        """
-        if self._native is None:
-            self._native = account.boto3_client(
-                self._config,
-                self._keys,
-                endpoint=self.endpoint,
-                region=self._region,
-                addressing="virtual" if self._is_virtual("any") else "path",
-            )
-        return self._native
-
-    def close(self) -> None:
-        """Closes `native`."""
-        native, self._native = self._native, None
-        if native is not None:
-            native.close()
 
     # --- requests ---
 

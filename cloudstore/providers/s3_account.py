@@ -1,21 +1,19 @@
-"""Who signs the requests of the ``s3`` driver, and ``store.native``.
+"""Who signs the requests of the ``s3`` driver.
 
 Keys come from the configuration, else from the environment, else, on AWS, from the chain of boto3.
-boto3 is optional (extra ``cloudstore[s3]``) and slow to import, so it is imported when it is used.
 """
 
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from typing import Any
 
-from ..config import Config, Secret
+from ..config import Secret
 from ..driver import ErrorInfo
-from ..errors import AuthenticationError, ConfigError, ErrorKind, MissingDependencyError
+from ..errors import AuthenticationError, ConfigError, ErrorKind
 from ..wire.sigv4 import Signer
+from .s3_boto3 import is_sdk_error, quiet, sdk_module
 
-__all__ = ["Keys", "boto3_client", "chain_error", "configured_keys", "find_keys"]
+__all__ = ["Keys", "chain_error", "configured_keys", "find_keys"]
 
 
 class Keys:
@@ -78,26 +76,22 @@ def configured_keys(
     return None
 
 
-def _module(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as exc:
-        raise MissingDependencyError(
-            f"this needs {exc.name}; install it with: pip install 'cloudstore[s3]'", vendor="s3"
-        ) from exc
-
-
-def find_keys() -> Keys:
+def find_keys(region: str) -> Keys:
     """The keys that AWS's own tools would use. Blocks: it may read files and ask the machine's host.
+
+    Args:
+        region: where roles are assumed.
 
     Raises:
         AuthenticationError: there are none.
         MissingDependencyError
     """
-    found = _module("boto3.session").Session().get_credentials()
-    if found is None:
-        raise AuthenticationError("no credentials were found; give access_key and secret_key")
-    frozen = found.get_frozen_credentials()
+    session = sdk_module("boto3.session")
+    with quiet():
+        found = session.Session(region_name=region).get_credentials()
+        if found is None:
+            raise AuthenticationError("no credentials were found; give access_key and secret_key")
+        frozen = found.get_frozen_credentials()
     expires = getattr(found, "_expiry_time", None)  # nothing public tells
     at = None if expires is None else expires.timestamp()
     return Keys(frozen.access_key, frozen.secret_key, frozen.token, at)
@@ -105,32 +99,7 @@ def find_keys() -> Keys:
 
 def chain_error(failure: Exception) -> ErrorInfo | None:
     """What the chain failed with. Its words are left to the cause: they may hold secrets."""
-    if type(failure).__module__.partition(".")[0] != "botocore":
+    if not is_sdk_error(failure):
         return None
     message = f"no credentials were found: {type(failure).__name__}"
     return ErrorInfo(ErrorKind.AUTHENTICATION, message)
-
-
-def boto3_client(
-    config: Config, keys: Keys | None, *, endpoint: str, region: str, addressing: str
-) -> Any:
-    """A client of the same account that retries nothing; without keys it asks the chain itself."""
-    session, settings = _module("boto3.session"), _module("botocore.config")
-    return session.Session().client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=region,
-        verify=config.ca_file or config.verify,
-        config=settings.Config(
-            signature_version="s3v4",
-            s3={"addressing_style": addressing},
-            connect_timeout=config.timeouts.connect,
-            read_timeout=config.timeouts.first_byte,
-            max_pool_connections=config.max_connections,
-            proxies={"http": config.proxy, "https": config.proxy} if config.proxy else None,
-            retries={"mode": "standard", "total_max_attempts": 1},
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
-        **(keys.for_boto3() if keys else {}),
-    )

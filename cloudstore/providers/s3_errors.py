@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from ..driver import ErrorInfo, Request, Response
-from ..errors import CloudStoreError, ErrorKind, error_class
+from ..errors import CloudStoreError, ErrorKind, Outcome, error_class
 from ..wire.dates import retry_after
 from ..wire.xml import read_xml
 
 __all__ = [
+    "EXPIRED",
     "S3Request",
     "deletion_error",
     "error_fields",
@@ -24,6 +26,8 @@ __all__ = [
     "moved_elsewhere",
     "named_region",
     "request_id",
+    "sdk_error_info",
+    "shortened",
 ]
 
 MAX_MESSAGE = 500
@@ -49,12 +53,13 @@ _CODES: Mapping[ErrorKind, str] = MappingProxyType(
         _K.PERMISSION_DENIED: "AccessDenied AllAccessDisabled AccountProblem InvalidPayer",
         _K.QUOTA_EXCEEDED: "QuotaExceeded TooManyBuckets XMinioStorageFull InsufficientCapacity",
         _K.OBJECT_ARCHIVED: "InvalidObjectState",
-        _K.INVALID_ARGUMENT: "InvalidArgument InvalidRequest InvalidTag InvalidStorageClass",
+        _K.INVALID_ARGUMENT: "InvalidArgument InvalidRequest InvalidTag InvalidStorageClass"
+        " MalformedXML MalformedACLError",
         _K.INVALID_KEY: "KeyTooLongError InvalidURI",
         _K.INVALID_BUCKET_NAME: "InvalidBucketName",
         _K.INVALID_PART: "InvalidPart InvalidPartOrder EntityTooSmall",
         _K.TOO_LARGE: "EntityTooLarge MetadataTooLarge MaxMessageLengthExceeded",
-        _K.UNSUPPORTED: "NotImplemented",
+        _K.UNSUPPORTED: "NotImplemented AccessControlListNotSupported",
         _K.CHECKSUM_MISMATCH: "BadDigest InvalidDigest XAmzContentSHA256Mismatch",
         _K.RATE_LIMITED: "SlowDown SlowDownRead SlowDownWrite Throttling ThrottlingException"
         " TooManyRequests RequestLimitExceeded RequestThrottled BandwidthLimitExceeded",
@@ -78,7 +83,15 @@ _STATUSES: Mapping[int, ErrorKind] = MappingProxyType(
     }
 )
 _RETRYABLE = frozenset({_K.RATE_LIMITED, _K.UNAVAILABLE})
-_EXPIRED = frozenset({"ExpiredToken", "TokenRefreshRequired", "InvalidToken"})
+EXPIRED = frozenset({"ExpiredToken", "TokenRefreshRequired", "InvalidToken"})
+"""Codes by which temporary credentials are refused."""
+_HINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "AccessControlListNotSupported": "this bucket takes no ACLs, as every one made since April 2023"
+        " unless its object ownership is changed; grant access by a bucket policy (see store.native)"
+    }
+)
+"""What a code means, where the vendor's words do not say what to do."""
 _ELSEWHERE = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
 
 
@@ -105,19 +118,52 @@ def error_info(request: S3Request, answer: Response) -> ErrorInfo:
     fields = error_fields(answer.content)
     code = fields.get("Code") or None
     kind = _kind(request, answer.status, code, fields)
+    info = _info(kind, code, answer, fields.get("Message"))
+    info.request_id = info.request_id or fields.get("RequestId") or None
+    info.rejected_credentials = code in EXPIRED
+    return info
+
+
+def sdk_error_info(said: Mapping[str, Any], *, missing: ErrorKind, outcome: Outcome) -> ErrorInfo:
+    """What a service's error means that boto3 read.
+
+    Args:
+        said: the ``response`` of its ClientError.
+        missing: what a 404 means that does not say.
+        outcome: what is known where the failure is the service's own.
+    """
+    error, metadata = said.get("Error", {}), said.get("ResponseMetadata", {})
+    answer = Response(metadata.get("HTTPStatusCode", 0), metadata.get("HTTPHeaders", {}))
+    # Of an answer without a body, boto3 takes the status for the code.
+    code = None if str(error.get("Code", "")).isdigit() else error.get("Code") or None
+    kind = _plain_kind(code, answer.status, missing)
+    if answer.status == 405 and missing is _K.BUCKET_NOT_FOUND:
+        kind = _K.UNSUPPORTED  # so some services say that a bucket has no such setting
+    info = _info(kind, code, answer, error.get("Message"))
+    info.request_id = info.request_id or metadata.get("RequestId") or None
+    if info.outcome == "unknown":
+        info.outcome = outcome
+    return info
+
+
+def _info(kind: ErrorKind, code: str | None, answer: Response, message: str | None) -> ErrorInfo:
     # A refusal was not applied; of a failure on the server's side nobody knows.
     failed = kind is _K.UNAVAILABLE and (answer.status >= 500 or answer.status < 300)
     return ErrorInfo(
         kind,
-        (fields.get("Message") or f"HTTP {answer.status}")[:MAX_MESSAGE],
+        _HINTS.get(code or "") or shortened(message or f"HTTP {answer.status}"),
         retryable=kind in _RETRYABLE or code == "ConditionalRequestConflict",
         retry_after=retry_after(answer.headers),
         outcome="unknown" if failed else "not_applied",
         status=answer.status,
         code=code,
-        request_id=request_id(answer) or fields.get("RequestId") or None,
-        rejected_credentials=code in _EXPIRED,
+        request_id=request_id(answer),
     )
+
+
+def shortened(message: str) -> str:
+    """As much of a vendor's message as an error keeps."""
+    return message[:MAX_MESSAGE]
 
 
 def error_fields(content: bytes) -> Mapping[str, str]:
@@ -132,11 +178,7 @@ def error_fields(content: bytes) -> Mapping[str, str]:
 
 
 def _kind(request: S3Request, status: int, code: str | None, fields: Mapping[str, str]) -> ErrorKind:
-    kind = _KINDS.get(code or "") or _STATUSES.get(status)
-    if kind is None:
-        if status == 404:
-            return request.missing
-        return _K.UNAVAILABLE if status >= 500 or status < 300 else _K.UNEXPECTED_RESPONSE
+    kind = _plain_kind(code, status, request.missing)
     if request.method in ("GET", "HEAD"):
         return kind
     headers = request.headers
@@ -149,6 +191,16 @@ def _kind(request: S3Request, status: int, code: str | None, fields: Mapping[str
         if "uploadId=" in request.query:
             return _K.UPLOAD_NOT_FOUND
     return kind
+
+
+def _plain_kind(code: str | None, status: int, missing: ErrorKind) -> ErrorKind:
+    """What a code or a status means in itself, whatever was asked."""
+    kind = _KINDS.get(code or "") or _STATUSES.get(status)
+    if kind is not None:
+        return kind
+    if status == 404:
+        return missing
+    return _K.UNAVAILABLE if status >= 500 or status < 300 else _K.UNEXPECTED_RESPONSE
 
 
 def moved_elsewhere(request: S3Request, answer: Response) -> bool:
@@ -178,5 +230,5 @@ def deletion_error(row: Mapping[str, str]) -> CloudStoreError | None:
     kind = _KINDS.get(code, _K.UNEXPECTED_RESPONSE)
     if kind is _K.OBJECT_NOT_FOUND:
         return None
-    message = row.get("Message", "")[:MAX_MESSAGE]
+    message = shortened(row.get("Message", ""))
     return error_class(kind)(message, code=code, key=row.get("Key"), retryable=kind in _RETRYABLE)

@@ -87,6 +87,7 @@ class Preset:
         virtual: it wants the bucket in the host's name.
         redirects: it answers for buckets of another region by naming that region.
         location: it wants to be told the region of a new bucket.
+        ignored_actions: of a `LifecycleRule`, what it drops without a word, or may.
         key_rule, limits: see `Driver`.
     """
 
@@ -97,9 +98,12 @@ class Preset:
     virtual: bool = False
     redirects: bool = False
     location: bool = False
+    ignored_actions: frozenset[str] = frozenset()
     key_rule: KeyRule = field(default_factory=lambda: KeyRule(forbidden=(NO_NUL,)))
     limits: Limits = field(default_factory=Limits)
 
+
+_OLD_VERSIONS = frozenset({"expire_versions_after_days"})
 
 _FULL = replace(SAFE, **CONDITIONS, versions=True, tags=True, storage_class=True, presign_post=True)
 
@@ -114,6 +118,11 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 copy_if_absent=True,
                 copy_if_match=True,
                 delete_if_match=True,
+                acl=True,
+                object_acl=True,
+                website=True,
+                versioning=True,
+                lifecycle=True,
                 checksum_crc32=True,
                 checksum_sha1=True,
                 checksum_sha256=True,
@@ -124,41 +133,69 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             location=True,
         ),
         # https://min.io/docs/minio/linux/developers/s3-compatible-api.html ; it ignores conditions on
-        # deletions.
+        # deletions. No ACLs, no websites; it drops rules that abort uploads (minio/minio#19115).
         "minio": Preset(
-            capabilities=replace(_FULL, checksum_crc32=True, checksum_sha1=True, checksum_sha256=True),
+            capabilities=replace(
+                _FULL,
+                checksum_crc32=True,
+                checksum_sha1=True,
+                checksum_sha256=True,
+                versioning=True,
+                lifecycle=True,
+            ),
             crc32=True,
+            ignored_actions=frozenset({"abort_uploads_after_days"}),
         ),
         # https://docs.ceph.com/en/latest/radosgw/s3/ ; conditions on writes came late (Squid): ask for
-        # them with conditional_writes=True.
+        # them with conditional_writes=True. Websites only where the gateway is told to serve them.
         "ceph": Preset(
-            capabilities=replace(SAFE, versions=True, tags=True, storage_class=True, presign_post=True)
+            capabilities=replace(
+                SAFE,
+                versions=True,
+                tags=True,
+                storage_class=True,
+                presign_post=True,
+                acl=True,
+                object_acl=True,
+                versioning=True,
+                lifecycle=True,
+            )
         ),
-        # https://developers.cloudflare.com/r2/api/s3/api/ ; no versions, tags or form uploads.
-        "r2": Preset(region="auto", capabilities=replace(SAFE, **CONDITIONS, storage_class=True)),
-        # https://www.backblaze.com/docs/cloud-storage-s3-compatible-api ; no conditions, tags or forms.
+        # https://developers.cloudflare.com/r2/api/s3/api/ ; no versions, tags, ACLs or form uploads.
+        "r2": Preset(
+            region="auto",
+            capabilities=replace(SAFE, **CONDITIONS, storage_class=True, lifecycle=True),
+            ignored_actions=_OLD_VERSIONS,
+        ),
+        # https://www.backblaze.com/docs/cloud-storage-s3-compatible-api ; no conditions, tags or forms;
+        # ACLs private and public-read, of buckets only.
         "b2": Preset(
             endpoint="https://s3.{region}.backblazeb2.com",
             region="us-west-004",
-            capabilities=replace(SAFE, versions=True),
+            capabilities=replace(SAFE, versions=True, acl=True),
         ),
         # https://docs.wasabi.com/docs/wasabi-s3-api-reference
         "wasabi": Preset(
             endpoint="https://s3.{region}.wasabisys.com",
             capabilities=replace(SAFE, versions=True, presign_post=True),
         ),
-        # https://docs.digitalocean.com/reference/api/spaces-api/
+        # https://docs.digitalocean.com/reference/api/spaces-api/ ; lifecycle rules expire objects and
+        # abort uploads, and nothing else.
         "spaces": Preset(
             endpoint="https://{region}.digitaloceanspaces.com",
             region="nyc3",
-            capabilities=replace(SAFE, versions=True),
+            capabilities=replace(
+                SAFE, versions=True, acl=True, object_acl=True, versioning=True, lifecycle=True
+            ),
+            ignored_actions=_OLD_VERSIONS,
         ),
         # https://docs.openstack.org/swift/latest/s3_compat.html ; conditions on writes are not atomic.
         # Parts are objects KEY/ID/NUMBER of another bucket, found by a pattern that stops at a line's
         # end; their manifest has 1,000 parts at most; a value of metadata has 256 bytes; prefixes are
-        # searched for up to the next character, of which the last one has none.
+        # searched for up to the next character, of which the last one has none. Objects have ACLs only
+        # where s3_acl is on; websites and lifecycle rules are not part of its s3api.
         "swift": Preset(
-            capabilities=replace(SAFE, versions=True),
+            capabilities=replace(SAFE, versions=True, acl=True, versioning=True),
             key_rule=KeyRule(1024 - SWIFT_UPLOAD_BYTES, (NO_XML, NO_SWIFT)),
             limits=Limits(max_parts=1000, max_metadata_bytes=256),
         ),

@@ -14,6 +14,8 @@
 
 `PassThroughDriver`, `BorrowingDriver`
     bases of wrappers around drivers.
+`AdministeredDriver`
+    a driver with settings that nothing acts by, for tests of what administers buckets.
 `FailoverDriver`
     a driver over two drivers: the proof that the driver interface is enough.
 `Simulation`, `UnreliableDriver`, `Faults`
@@ -36,6 +38,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .administered import AdministeredDriver
     from .blocking_face import BlockingFace, LoopThread, blocking_store
     from .broken import BROKEN_DRIVERS, BrokenDriver
     from .conformance import ConformanceSuite, Harness
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BROKEN_DRIVERS",
+    "AdministeredDriver",
     "BlockingFace",
     "BorrowingDriver",
     "BrokenDriver",
@@ -66,6 +70,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "AdministeredDriver": "administered",
     "BROKEN_DRIVERS": "broken",
     "BlockingFace": "blocking_face",
     "BorrowingDriver": "pass_through",

@@ -22,6 +22,7 @@ from ..model import (
     CopyOptions,
     DeleteOptions,
     GetOptions,
+    LifecycleRule,
     ListOptions,
     ObjectInfo,
     Page,
@@ -33,6 +34,7 @@ from ..model import (
     UploadRef,
 )
 from ..providers.memory import MemoryConfig
+from .administered import AdministeredDriver
 from .pass_through import PassThroughDriver
 
 __all__ = ["BROKEN_DRIVERS", "BrokenDriver"]
@@ -676,6 +678,145 @@ class LargeObjectsTruncated(_Broken):
         return self.inner.upload_part(ctx, ref, number, BytesPayload(data))
 
 
+# --- settings -------------------------------------------------------------------------------------
+
+
+class TagsMerged(_Broken):
+    """New tags are added to the old ones."""
+
+    def set_tags(self, ctx: OpContext, bucket: str, key: str, tags: Mapping[str, str]) -> Flow[None]:
+        """See the class."""
+        held = yield from self.inner.get_tags(ctx, bucket, key)
+        yield from self.inner.set_tags(ctx, bucket, key, {**held, **tags})
+
+
+class TagsOfAMissingObject(_Broken):
+    """What is not there has no tags, and that is no error."""
+
+    def get_tags(self, ctx: OpContext, bucket: str, key: str) -> Flow[dict[str, str]]:
+        """See the class."""
+        try:
+            return (yield from self.inner.get_tags(ctx, bucket, key))
+        except ObjectNotFoundError:
+            return {}
+
+
+class TagsOfWritesDropped(_Broken):
+    """``tags=`` is taken, and forgotten."""
+
+    def put_object(
+        self, ctx: OpContext, bucket: str, key: str, payload: Payload, options: PutOptions
+    ) -> Flow[PutResult]:
+        """See the class."""
+        return self.inner.put_object(ctx, bucket, key, payload, replace(options, tags={}))
+
+
+class TagsLostByCopies(_Broken):
+    """A copy has no tags but those that it is given."""
+
+    def copy_object(
+        self,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        to_bucket: str,
+        to_key: str,
+        options: CopyOptions,
+    ) -> Flow[PutResult]:
+        """See the class."""
+        result = yield from self.inner.copy_object(ctx, bucket, key, to_bucket, to_key, options)
+        if options.replace is None or not options.replace.tags:
+            yield from self.inner.set_tags(ctx, to_bucket, to_key, {})
+        return result
+
+
+class _BrokenSettings(AdministeredDriver):
+    """Over a memory of its own, with the settings that memory lacks."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryConfig().create_driver())
+
+
+class AclNotSet(_BrokenSettings):
+    """Every ACL is taken, and none is set."""
+
+    def set_acl(self, ctx: OpContext, bucket: str, key: str | None, acl: str) -> Flow[None]:
+        """See the class."""
+        yield from super().get_acl(ctx, bucket, key)
+
+
+class AclOfTheBucketShown(_BrokenSettings):
+    """An object's ACL is read from its bucket."""
+
+    def get_acl(self, ctx: OpContext, bucket: str, key: str | None) -> Flow[str]:
+        """See the class."""
+        return super().get_acl(ctx, bucket, None)
+
+
+class ObjectAclOpensTheBucket(_BrokenSettings):
+    """An object's ACL is set on its bucket as well."""
+
+    def set_acl(self, ctx: OpContext, bucket: str, key: str | None, acl: str) -> Flow[None]:
+        """See the class."""
+        yield from super().set_acl(ctx, bucket, key, acl)
+        yield from super().set_acl(ctx, bucket, None, acl)
+
+
+class WebsiteOfAMissingBucket(_BrokenSettings):
+    """A website is set without a look whether there is a bucket."""
+
+    def set_website(
+        self, ctx: OpContext, bucket: str, index: str | None, error: str | None
+    ) -> Flow[None]:
+        """See the class."""
+        yield from ()
+
+
+class VersioningNeverEnds(_BrokenSettings):
+    """Once switched on, versioning stays on."""
+
+    def set_versioning(self, ctx: OpContext, bucket: str, enabled: bool) -> Flow[None]:
+        """See the class."""
+        was = yield from self.get_versioning(ctx, bucket)
+        yield from super().set_versioning(ctx, bucket, was or enabled)
+
+
+class VersioningNotShown(_BrokenSettings):
+    """No bucket is ever said to keep versions."""
+
+    def get_versioning(self, ctx: OpContext, bucket: str) -> Flow[bool]:
+        """See the class."""
+        yield from super().get_versioning(ctx, bucket)
+        return False
+
+
+class LifecycleAdded(_BrokenSettings):
+    """New rules are added to the old ones."""
+
+    def set_lifecycle(self, ctx: OpContext, bucket: str, rules: Sequence[LifecycleRule]) -> Flow[None]:
+        """See the class."""
+        held = yield from self.get_lifecycle(ctx, bucket)
+        yield from super().set_lifecycle(ctx, bucket, [*held, *rules])
+
+
+class LifecycleActionDropped(_BrokenSettings):
+    """What a rule does to uploads is dropped, as MinIO does."""
+
+    def set_lifecycle(self, ctx: OpContext, bucket: str, rules: Sequence[LifecycleRule]) -> Flow[None]:
+        """See the class."""
+        kept = [replace(rule, abort_uploads_after_days=None) for rule in rules]
+        return super().set_lifecycle(ctx, bucket, kept)
+
+
+class DisabledRulesShownEnabled(_BrokenSettings):
+    """Every rule is said to be enabled."""
+
+    def get_lifecycle(self, ctx: OpContext, bucket: str) -> Flow[list[LifecycleRule]]:
+        """See the class."""
+        rules = yield from super().get_lifecycle(ctx, bucket)
+        return [replace(rule, enabled=True) for rule in rules]
+
+
 # --- what a driver says of itself -----------------------------------------------------------------
 
 
@@ -835,6 +976,22 @@ BROKEN_DRIVERS = (
     BrokenDriver(UploadsByBucketOnly, ("test_uploads_are_listed_by_key",)),
     BrokenDriver(PartsOutOfOrder, ("test_parts_are_listed_by_number",)),
     BrokenDriver(LargeObjectsTruncated, ("test_source_larger_than_a_part",)),
+    BrokenDriver(TagsMerged, ("test_tags_are_replaced_whole",)),
+    BrokenDriver(TagsOfAMissingObject, ("test_setting_of_a_missing_object",)),
+    BrokenDriver(
+        TagsOfWritesDropped,
+        ("test_tags_come_with_a_write_and_go_with_the_next", "test_declared_capability_works"),
+    ),
+    BrokenDriver(TagsLostByCopies, ("test_copy_keeps_tags_unless_it_is_given_others",)),
+    BrokenDriver(AclNotSet, ("test_acl_of_a_bucket", "test_acl_that_there_is_not_is_refused")),
+    BrokenDriver(AclOfTheBucketShown, ("test_acl_of_an_object",)),
+    BrokenDriver(ObjectAclOpensTheBucket, ("test_acl_of_an_object",)),
+    BrokenDriver(WebsiteOfAMissingBucket, ("test_verb_on_a_missing_bucket_raises_bucket_not_found",)),
+    BrokenDriver(VersioningNeverEnds, ("test_versioning_is_switched",)),
+    BrokenDriver(VersioningNotShown, ("test_versioning_is_switched",)),
+    BrokenDriver(LifecycleAdded, ("test_lifecycle_is_replaced_whole",)),
+    BrokenDriver(LifecycleActionDropped, ("test_lifecycle_rule_comes_back_or_is_refused",)),
+    BrokenDriver(DisabledRulesShownEnabled, ("test_lifecycle_rule_comes_back_or_is_refused",)),
     BrokenDriver(DeclaredAndRefused, ("test_declared_capability_works",)),
     BrokenDriver(DeclaredAndDropped, ("test_declared_capability_works",)),
     BrokenDriver(ReservedPrefixOpen, ("test_reserved_key_is_refused_before_any_io",)),

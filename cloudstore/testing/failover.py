@@ -97,7 +97,10 @@ class FailoverDriver(Driver):
             list_uploads=False,  # the children's upload ids cannot be told to belong together
             versions=False,
             acl=False,
+            object_acl=False,
             website=False,
+            versioning=False,
+            lifecycle=False,
             cdn=False,
         )
         limits = first.limits & second.limits
@@ -221,6 +224,13 @@ class FailoverDriver(Driver):
             seen = max([last, *(info.key for info in page.objects), *page.prefixes])
             page.token = json.dumps([index, page.token, seen])
         return page
+
+    def get_tags(self, ctx: OpContext, bucket: str, key: str) -> Flow[dict[str, str]]:
+        """See `Driver`."""
+        found: dict[str, str] = yield from self._race(
+            [child.get_tags(ctx, bucket, key) for child in self._children]
+        )
+        return found
 
     def presign(
         self, ctx: OpContext, bucket: str, key: str, options: PresignOptions
@@ -351,6 +361,11 @@ class FailoverDriver(Driver):
         )
         result = yield from self._guarded(first, second)
         return replace(result, etag=stamp)
+
+    def set_tags(self, ctx: OpContext, bucket: str, key: str, tags: Mapping[str, str]) -> Flow[None]:
+        """See `Driver`."""
+        first, second = (child.set_tags(ctx, bucket, key, tags) for child in self._children)
+        yield from self._guarded(first, second)
 
     # --- multipart: an upload on each child ---
 

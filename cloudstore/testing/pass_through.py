@@ -20,6 +20,7 @@ from ..model import (
     CopyOptions,
     DeleteOptions,
     GetOptions,
+    LifecycleRule,
     ListOptions,
     ObjectInfo,
     Page,
@@ -247,11 +248,35 @@ class PassThroughDriver(Driver):
         """Handed on."""
         return self.inner.set_acl(ctx, bucket, key, acl)
 
+    def get_tags(self, ctx: OpContext, bucket: str, key: str) -> Flow[dict[str, str]]:
+        """Handed on."""
+        return self.inner.get_tags(ctx, bucket, key)
+
+    def set_tags(self, ctx: OpContext, bucket: str, key: str, tags: Mapping[str, str]) -> Flow[None]:
+        """Handed on."""
+        return self.inner.set_tags(ctx, bucket, key, tags)
+
     def set_website(
         self, ctx: OpContext, bucket: str, index: str | None, error: str | None
     ) -> Flow[None]:
         """Handed on."""
         return self.inner.set_website(ctx, bucket, index, error)
+
+    def get_versioning(self, ctx: OpContext, bucket: str) -> Flow[bool]:
+        """Handed on."""
+        return self.inner.get_versioning(ctx, bucket)
+
+    def set_versioning(self, ctx: OpContext, bucket: str, enabled: bool) -> Flow[None]:
+        """Handed on."""
+        return self.inner.set_versioning(ctx, bucket, enabled)
+
+    def get_lifecycle(self, ctx: OpContext, bucket: str) -> Flow[list[LifecycleRule]]:
+        """Handed on."""
+        return self.inner.get_lifecycle(ctx, bucket)
+
+    def set_lifecycle(self, ctx: OpContext, bucket: str, rules: Sequence[LifecycleRule]) -> Flow[None]:
+        """Handed on."""
+        return self.inner.set_lifecycle(ctx, bucket, rules)
 
     def purge_cdn(self, ctx: OpContext, urls: Sequence[str]) -> Flow[None]:
         """Handed on."""

@@ -160,6 +160,16 @@ class UnreliableDriver(PassThroughDriver):
         flow = self.inner.update_metadata(ctx, bucket, key, metadata, if_match)
         return self._travel(ctx, "update_metadata", flow, writes=True)
 
+    def get_tags(self, ctx: OpContext, bucket: str, key: str) -> Flow[dict[str, str]]:
+        """Travels."""
+        flow = self.inner.get_tags(ctx, bucket, key)
+        return self._travel(ctx, "get_tags", flow, writes=False)
+
+    def set_tags(self, ctx: OpContext, bucket: str, key: str, tags: Mapping[str, str]) -> Flow[None]:
+        """Travels."""
+        flow = self.inner.set_tags(ctx, bucket, key, tags)
+        return self._travel(ctx, "set_tags", flow, writes=True)
+
     def create_multipart(
         self, ctx: OpContext, bucket: str, key: str, options: PutOptions
     ) -> Flow[UploadRef]:

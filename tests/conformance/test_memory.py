@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from cloudstore.testing import ConformanceSuite
+from cloudstore.driver import Driver
+from cloudstore.testing import AdministeredDriver, ConformanceSuite
+from cloudstore.testing.conformance.administration import AdministrationTests
+from cloudstore.testing.conformance.buckets import BucketTests
+from cloudstore.testing.conformance.capabilities import CapabilityTests
 from tests.conformance.embedded import FailoverHarness, MemoryHarness, PassThroughHarness
 
 
@@ -16,3 +20,14 @@ class TestMemoryUnderPassThrough(ConformanceSuite):
 
 class TestMemoryUnderFailover(ConformanceSuite):
     harness = FailoverHarness(MemoryHarness())
+
+
+class AdministeredHarness(MemoryHarness):
+    """Memory with the settings that it lacks."""
+
+    def make_driver(self) -> Driver:
+        return AdministeredDriver(super().make_driver())
+
+
+class TestMemoryAdministered(AdministrationTests, BucketTests, CapabilityTests):
+    harness = AdministeredHarness()

@@ -8,7 +8,13 @@ import pytest
 
 from cloudstore import MemoryConfig
 from cloudstore.driver import Driver
-from cloudstore.testing import FailoverDriver, Faults, PassThroughDriver, UnreliableDriver
+from cloudstore.testing import (
+    AdministeredDriver,
+    FailoverDriver,
+    Faults,
+    PassThroughDriver,
+    UnreliableDriver,
+)
 from cloudstore.testing.conformance import RecordingDriver
 from cloudstore.testing.conformance.account import OPERATIONS
 
@@ -21,11 +27,21 @@ WRAPPERS = [
     PassThroughDriver(memory()),
     RecordingDriver(memory()),
     UnreliableDriver(memory(), Faults()),
+    AdministeredDriver(memory()),
     FailoverDriver(memory(), memory(), 0.05),
 ]
 # What the interface refuses by default, because the capability is one that no wrapper can offer.
 REFUSED: dict[type[Driver], dict[str, str]] = {
-    FailoverDriver: {"get_acl": "acl", "set_acl": "acl", "set_website": "website", "purge_cdn": "cdn"}
+    FailoverDriver: {
+        "get_acl": "acl",
+        "set_acl": "acl",
+        "set_website": "website",
+        "get_versioning": "versioning",
+        "set_versioning": "versioning",
+        "get_lifecycle": "lifecycle",
+        "set_lifecycle": "lifecycle",
+        "purge_cdn": "cdn",
+    }
 }
 
 

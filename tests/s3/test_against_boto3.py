@@ -142,9 +142,13 @@ def calls(key: str) -> Mapping[str, tuple[Ours, Theirs]]:
             ),
         ),
         "create_upload": (
-            lambda s: s.create_multipart_upload("bucket", key, content_type="a/b"),
+            lambda s: s.create_multipart_upload("bucket", key, content_type="a/b", tags={"t": "ä &="}),
             lambda c: c.create_multipart_upload(
-                **at, ContentType="a/b", ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT"
+                **at,
+                ContentType="a/b",
+                Tagging="t=%C3%A4%20%26%3D",
+                ChecksumAlgorithm="CRC32",
+                ChecksumType="FULL_OBJECT",
             ),
         ),
         "list_parts": (multipart, lambda c: c.list_parts(**upload)),

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -136,8 +137,28 @@ def test_unknown_endpoint_gets_what_is_safe() -> None:
     driver = S3Config(**KEYS, endpoint="https://s3.example").create_driver()
     has = driver.capabilities.names()
     assert not has & {*CONDITIONS, "versions", "tags", "checksum_crc32", "presign_post"}
+    assert not has & {"acl", "object_acl", "website", "versioning", "lifecycle"}
     with Store(driver) as store, pytest.raises(UnsupportedError):
         store.create_object("bucket", "k", b"", if_absent=True)
+
+
+SETTINGS: dict[str, Callable[[Capabilities], bool]] = {
+    "ACLs of buckets and objects": lambda c: c.acl and c.object_acl,
+    "ACLs of buckets only": lambda c: c.acl and not c.object_acl,
+    "tags": lambda c: c.tags,
+    "websites": lambda c: c.website,
+    "versioning": lambda c: c.versioning,
+    "lifecycle rules": lambda c: c.lifecycle,
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_presets_have_the_settings_that_their_page_says(setting: str) -> None:
+    page = (ROOT / "docs" / "s3.md").read_text(encoding="utf-8")
+    [row] = [line for line in page.splitlines() if line.startswith(f"| {setting} |")]
+    said = row.split("|")[2].split("(")[0].replace("`", "").split()
+    has = [name for name, preset in PRESETS.items() if SETTINGS[setting](preset.capabilities)]
+    assert sorted(said) == sorted(has)
 
 
 @pytest.mark.parametrize("switch", [True, False])

@@ -34,6 +34,7 @@ Each line of the contract is at least one test; the files are its themes:
 `handles`       bucket handles with prefixes
 `errors`        what errors say, 404s that do not tell, deadlines, unknown options
 `capabilities`  every capability both ways
+`administration` ACLs, tags, websites, versioning, lifecycle rules
 `concurrency`   many threads on one store, readers beside writers
 `lifecycle`     closing, forks, event loops, cancellation, secrets
 =============== ==========================================================================
@@ -68,6 +69,7 @@ _THEMES = (
     "handles",
     "errors",
     "capabilities",
+    "administration",
     "concurrency",
     "lifecycle",
 )
@@ -75,6 +77,7 @@ _THEMES = (
 pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in ("base", *_THEMES)))
 
 from .account import Account, Narrowed, RecordingDriver  # noqa: E402
+from .administration import AdministrationTests  # noqa: E402
 from .base import ConformanceTests, needs  # noqa: E402
 from .buckets import BucketTests  # noqa: E402
 from .capabilities import CapabilityTests  # noqa: E402
@@ -124,6 +127,7 @@ class ConformanceSuite(
     HandleTests,
     ErrorTests,
     CapabilityTests,
+    AdministrationTests,
     ConcurrencyTests,
     LifecycleTests,
 ):

@@ -55,7 +55,13 @@ OPERATIONS = (
     "presign",
     "get_acl",
     "set_acl",
+    "get_tags",
+    "set_tags",
     "set_website",
+    "get_versioning",
+    "set_versioning",
+    "get_lifecycle",
+    "set_lifecycle",
     "purge_cdn",
 )
 """The methods of a driver that send something (`discover` may, once, and is no operation)."""

@@ -16,6 +16,7 @@ from ...errors import (
     InvalidBucketNameError,
     UnsupportedError,
 )
+from ...model import LifecycleRule
 from ...store import Store
 from .account import Account, RecordingDriver
 from .base import ConformanceTests, needs
@@ -51,9 +52,25 @@ OBJECT_VERBS: Mapping[str, tuple[str, Verb]] = MappingProxyType(
             "list_uploads",
             lambda s, b: s.abort_stale_uploads(b, timedelta()),
         ),
+        "get_acl": ("acl", lambda s, b: s.get_acl(b)),
+        "set_acl": ("acl", lambda s, b: s.set_acl(b, acl="private")),
+        "get_acl_of_an_object": ("object_acl", lambda s, b: s.get_acl(b, "k")),
+        "set_acl_of_an_object": ("object_acl", lambda s, b: s.set_acl(b, "k", acl="private")),
+        "get_tags": ("tags", lambda s, b: s.get_tags(b, "k")),
+        "set_tags": ("tags", lambda s, b: s.set_tags(b, "k", {"a": "1"})),
+        "set_website": ("website", lambda s, b: s.set_website(b, "index.html")),
+        "end_website": ("website", lambda s, b: s.set_website(b, None)),
+        "get_versioning": ("versioning", lambda s, b: s.get_versioning(b)),
+        "set_versioning": ("versioning", lambda s, b: s.set_versioning(b, True)),
+        "get_lifecycle": ("lifecycle", lambda s, b: s.get_lifecycle(b)),
+        "set_lifecycle": (
+            "lifecycle",
+            lambda s, b: s.set_lifecycle(b, [LifecycleRule(expire_after_days=1)]),
+        ),
+        "end_lifecycle": ("lifecycle", lambda s, b: s.set_lifecycle(b, [])),
     }
 )
-"""Verbs on an object or a bucket's contents: the capability that each needs, and a call."""
+"""Verbs on an object, a bucket's contents or its settings: the capability that each needs, a call."""
 
 NO_NAMES = ("", ".", "..", "a/b", "a\\b", "a b", "a\nb", "a\0b", "ä", "x" * 300)
 """What no vendor takes as the name of a bucket."""

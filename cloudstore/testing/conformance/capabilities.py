@@ -18,7 +18,7 @@ from ...errors import (
     PreconditionFailedError,
     UnsupportedError,
 )
-from ...model import ByteRange
+from ...model import ByteRange, LifecycleRule
 from ...store import Store
 from .account import Account, Narrowed
 from .base import ConformanceTests, keys_of, payload
@@ -104,7 +104,12 @@ REFUSED: Mapping[str, tuple[Probe, ...]] = MappingProxyType(
             *_writes(metadata={"a": "1"}),
             lambda s: s.store.set_metadata(s.bucket, "k", {"a": "1"}),
         ),
-        "tags": _writes(tags={"a": "1"}),
+        "tags": (
+            *_writes(tags={"a": "1"}),
+            lambda s: s.store.get_tags(s.bucket, "k"),
+            lambda s: s.store.set_tags(s.bucket, "k", {"a": "1"}),
+            lambda s: s.store.set_tags(s.bucket, "k", {}),
+        ),
         "storage_class": _writes(storage_class="STANDARD"),
         "expires_in": _writes(expires_in=3600),
         **{
@@ -157,10 +162,25 @@ REFUSED: Mapping[str, tuple[Probe, ...]] = MappingProxyType(
         "presign_post": (lambda s: s.store.presign_post(s.bucket, "k"),),
         "acl": (
             lambda s: s.store.get_acl(s.bucket),
+            lambda s: s.store.set_acl(s.bucket, acl="private"),
+        ),
+        "object_acl": (
             lambda s: s.store.get_acl(s.bucket, "k"),
             lambda s: s.store.set_acl(s.bucket, "k", acl="private"),
         ),
-        "website": (lambda s: s.store.set_website(s.bucket, "index.html"),),
+        "website": (
+            lambda s: s.store.set_website(s.bucket, "index.html"),
+            lambda s: s.store.set_website(s.bucket, None),
+        ),
+        "versioning": (
+            lambda s: s.store.get_versioning(s.bucket),
+            lambda s: s.store.set_versioning(s.bucket, True),
+        ),
+        "lifecycle": (
+            lambda s: s.store.get_lifecycle(s.bucket),
+            lambda s: s.store.set_lifecycle(s.bucket, [LifecycleRule(expire_after_days=1)]),
+            lambda s: s.store.set_lifecycle(s.bucket, []),
+        ),
         "cdn": (lambda s: s.store.purge_cdn(["http://example.com/k"]),),
     }
 )
@@ -212,9 +232,16 @@ def _expiry(s: Scene) -> None:
     assert expires > datetime.now(UTC)
 
 
-def _acl(s: Scene) -> None:
-    s.store.set_acl(s.bucket, "k", acl="private")
-    assert s.store.get_acl(s.bucket, "k") == "private"
+def _versioning(s: Scene) -> None:
+    s.store.delete_object(s.bucket, "k")  # else it would become a version, and stay
+    s.store.set_versioning(s.bucket, True)
+    assert s.store.get_versioning(s.bucket)
+    s.store.set_versioning(s.bucket, False)
+
+
+def _tags(s: Scene) -> None:
+    s.store.create_object(s.bucket, "new", b"x", tags={"a": "1"})
+    assert s.store.get_tags(s.bucket, "new") == {"a": "1"}, "tags were dropped"
 
 
 def _batch(s: Scene) -> None:
@@ -270,14 +297,14 @@ WORKS: Mapping[str, Probe] = MappingProxyType(
         "cache_control": _header("cache_control"),
         "content_disposition": _header("content_disposition"),
         "metadata": REFUSED["metadata"][-1],
-        "tags": REFUSED["tags"][0],
+        "tags": _tags,
         "storage_class": REFUSED["storage_class"][0],
         "expires_in": _expiry,
         "ranges": lambda s: s.store.get_object(s.bucket, "k", start=1).close(),
         "conditional_reads": lambda s: s.store.get_object(s.bucket, "k", if_match=s.etag).close(),
         "versions": _version,
         "multipart": REFUSED["multipart"][1],
-        "acl": _acl,
+        "versioning": _versioning,
         "cdn": lambda s: s.store.purge_cdn([]),
         "ordered_listing": _order,
         "settles_writes": _settlement,

@@ -43,7 +43,11 @@ def _verbs(store: Store, bucket: str, key: Any) -> list[Any]:
         lambda: store.get_object_to_file(bucket, key, "/nowhere"),
         lambda: store.presign(bucket, key),
         lambda: store.presign_post(bucket, key),
-        *([] if key is None else [lambda: store.get_acl(bucket, key)]),  # None is the bucket's
+        lambda: store.get_tags(bucket, key),
+        lambda: store.set_tags(bucket, key, {}),
+        # None is the bucket's
+        *([] if key is None else [lambda: store.get_acl(bucket, key)]),
+        *([] if key is None else [lambda: store.set_acl(bucket, key, acl="private")]),
     ]
 
 
