@@ -171,10 +171,11 @@ def parse_head(raw: bytes, method: str) -> Head:
 
 
 def _keeps_alive(version: str, headers: Mapping[str, str]) -> bool:
-    options = headers.get("connection", "").lower()
-    if "close" in options:
-        return False
-    return version == "1.1" or "keep-alive" in options
+    stated = headers.get("connection")
+    if stated is None:
+        return version == "1.1"
+    options = [option.strip(" \t") for option in stated.lower().split(",")]
+    return "close" not in options and (version == "1.1" or "keep-alive" in options)
 
 
 class ChunkedReader:

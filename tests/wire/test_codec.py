@@ -259,6 +259,10 @@ def test_a_chunked_answer(coding: bytes) -> None:
         (b"1.0", b"", False),
         (b"1.0", b"Connection: keep-alive\r\n", True),
         (b"1.0", b"Connection: Keep-Alive\r\n", True),
+        (b"1.0", b"Connection: x ,\tkeep-alive\r\n", True),
+        (b"1.0", b"Connection: no-keep-alive, keep-alives\r\n", False),
+        (b"1.1", b"Connection: x-close, closed\r\n", True),
+        (b"1.1", b"Connection: ,x,close,\r\n", False),
     ],
 )
 def test_when_a_connection_is_kept(version: bytes, connection: bytes, keeps: bool) -> None:
