@@ -1,0 +1,21 @@
+"""All targets, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from .heads import HEADS
+from .target import Target
+
+__all__ = ["TARGETS", "found_inputs"]
+
+TARGETS: Mapping[str, Target] = MappingProxyType({target.name: target for target in (HEADS,)})
+
+_FOUND = Path(__file__).with_name("seeds")
+
+
+def found_inputs(name: str) -> list[Path]:
+    """What a fuzzer has found for a target in its time: ``seeds/<target>/<what it was>``."""
+    return sorted((_FOUND / name).glob("*"))
