@@ -67,7 +67,8 @@ def read_xml(content: bytes, *, lossy: bool = False) -> XmlNode:
     if lossy:
         content = _NO_XML.sub(b"?", content)
     try:
-        root = ElementTree.fromstring(content)
+        # It is UTF-8, whatever it says: in another encoding a declaration would not show above.
+        root = ElementTree.XML(content, ElementTree.XMLParser(encoding="utf-8"))
     except (ElementTree.ParseError, ValueError, LookupError) as exc:
         raise UnexpectedResponseError(f"the answer is no XML: {exc}", outcome="unknown") from exc
     namespace = root.tag[: root.tag.index("}") + 1] if root.tag.startswith("{") else ""
