@@ -61,11 +61,14 @@ def read_xml(content: bytes, *, lossy: bool = False) -> XmlNode:
     Raises:
         UnexpectedResponseError: it is no XML, or declares entities.
     """
+    if lossy:
+        content = _NO_XML.sub(b"?", content)
+    if b"\0" in content:
+        # UTF-16 has some in every tag, and is found out by expat even where it was told UTF-8.
+        raise UnexpectedResponseError("the answer's XML has zeros", outcome="unknown")
     if b"<!" in content:
         # Answers have no document type; entities could be made to grow without bound.
         raise UnexpectedResponseError("the answer's XML has declarations", outcome="unknown")
-    if lossy:
-        content = _NO_XML.sub(b"?", content)
     try:
         # It is UTF-8, whatever it says: in another encoding a declaration would not show above.
         root = ElementTree.XML(content, ElementTree.XMLParser(encoding="utf-8"))
