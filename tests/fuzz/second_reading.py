@@ -16,6 +16,8 @@ __all__ = ["Reading", "by_llhttp", "by_the_rfc"]
 
 MAX_LENGTH = 2**64 - 1
 """llhttp counts in 64 bits. More is no length."""
+MAX_DIGITS = 20
+"""Zeros before a length are legal; so many of them are refused on purpose."""
 
 # RFC 9112 §4: status-line = HTTP-version SP status-code SP [ reason-phrase ]. Of the versions we speak
 # 1.0 and 1.1. The second SP may be missing with the reason, which may be anything: nobody reads it.
@@ -74,7 +76,7 @@ def by_the_rfc(raw: bytes, method: str) -> Reading | None:
         return None
     if len(lengths) > 1 or any(not re.fullmatch(rb"[0-9]+", value) for value in lengths):
         return None
-    length = int(lengths[0]) if lengths and len(lengths[0]) < 100 else None
+    length = int(lengths[0]) if lengths and len(lengths[0]) <= MAX_DIGITS else None
     if lengths and (length is None or length > MAX_LENGTH or codings):
         return None
     status, minor = int(start["status"]), int(start["minor"])

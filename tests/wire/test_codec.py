@@ -178,6 +178,7 @@ def test_values_are_utf8_and_else_latin_1(value: bytes, text: str) -> None:
         OK + b"Content-Length: 3.0\r\n\r\n",
         OK + b"Content-Length: \xb2\r\n\r\n",
         OK + b"Content-Length: 99999999999999999999999\r\n\r\n",
+        OK + b"Content-Length: " + b"0" * 5000 + b"3\r\n\r\n",
         # codings
         OK + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
         OK + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
