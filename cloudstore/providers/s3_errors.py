@@ -28,6 +28,8 @@ __all__ = [
 
 MAX_MESSAGE = 500
 """Characters of a vendor's message that an error keeps."""
+MAX_WORD = 200
+"""Characters that an error keeps of a code and a request's id; no vendor's are half as long."""
 FIELDS = ("Code", "Message", "RequestId", "Region", "Condition")
 REQUEST_IDS = ("x-amz-request-id", "x-obs-request-id", "x-cos-request-id", "x-reqid")
 
@@ -109,7 +111,7 @@ def error_info(request: S3Request, answer: Response) -> ErrorInfo:
     failed = kind is _K.UNAVAILABLE and (answer.status >= 500 or answer.status < 300)
     return ErrorInfo(
         kind,
-        (fields.get("Message") or f"HTTP {answer.status}")[:MAX_MESSAGE],
+        fields.get("Message") or f"HTTP {answer.status}",
         retryable=kind in _RETRYABLE or code == "ConditionalRequestConflict",
         retry_after=retry_after(answer.headers),
         outcome="unknown" if failed else "not_applied",
@@ -128,7 +130,8 @@ def error_fields(content: bytes) -> Mapping[str, str]:
         root = read_xml(content, lossy=True)
     except CloudStoreError:
         return {}
-    return {name: root.text(name) for name in FIELDS}
+    limits = ((name, MAX_MESSAGE if name == "Message" else MAX_WORD) for name in FIELDS)
+    return {name: root.text(name)[:limit] for name, limit in limits}
 
 
 def _kind(request: S3Request, status: int, code: str | None, fields: Mapping[str, str]) -> ErrorKind:
@@ -169,12 +172,13 @@ def named_region(answer: Response) -> str | None:
 
 def request_id(answer: Response) -> str | None:
     """By which the vendor's support finds a request."""
-    return next((answer.headers[name] for name in REQUEST_IDS if name in answer.headers), None)
+    found = (answer.headers[name] for name in REQUEST_IDS if name in answer.headers)
+    return next(found, "")[:MAX_WORD] or None
 
 
 def deletion_error(row: Mapping[str, str]) -> CloudStoreError | None:
     """Why one of many deletions failed; None: there was nothing to delete."""
-    code = row.get("Code", "")
+    code = row.get("Code", "")[:MAX_WORD]
     kind = _KINDS.get(code, _K.UNEXPECTED_RESPONSE)
     if kind is _K.OBJECT_NOT_FOUND:
         return None
