@@ -34,6 +34,8 @@ FIELDS = ("Code", "Message", "RequestId", "Region", "Condition")
 REQUEST_IDS = ("x-amz-request-id", "x-obs-request-id", "x-cos-request-id", "x-reqid")
 
 _K = ErrorKind
+_REGION = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+"""It becomes a part of the host that is asked next, so that nothing else may be in it."""
 _ERROR = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<Error[\s>]")
 _CODES: Mapping[ErrorKind, str] = MappingProxyType(
     {
@@ -167,7 +169,7 @@ def moved_elsewhere(request: S3Request, answer: Response) -> bool:
 def named_region(answer: Response) -> str | None:
     """The region that an answer says the bucket is in."""
     named = answer.headers.get("x-amz-bucket-region") or error_fields(answer.content).get("Region")
-    return named or None
+    return named if named and _REGION.match(named) else None
 
 
 def request_id(answer: Response) -> str | None:

@@ -7,11 +7,15 @@ A target refuses an input by a `CloudStoreError`. Anything else that it raises i
 from __future__ import annotations
 
 import random
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 __all__ = ["Target", "dice_for", "mutated"]
+
+_BOUNDARY = re.compile(rb"<|>|\r\n|: ")
+"""Where an element, a line or a value begins or ends."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def mutated(target: Target, dice: random.Random) -> bytes:
     data = bytearray(dice.choice(target.seeds))
     for _ in range(dice.randint(0, 6)):
         at = dice.randint(0, len(data))
-        match dice.randrange(6):
+        match dice.randrange(8):
             case 0:
                 data[at:at] = dice.choice(target.fragments)
             case 1:
@@ -54,6 +58,23 @@ def mutated(target: Target, dice: random.Random) -> bytes:
                 data[at : at + dice.randint(0, 10)] = dice.choice(target.fragments)
             case 4:
                 data[at:at] = data[: dice.randint(0, 200)]
-            case _:
+            case 5:
                 data[at:at] = dice.randbytes(dice.randint(1, 10))
+            case _:
+                _move(data, dice)
     return bytes(data[: target.max_bytes])
+
+
+def _move(data: bytearray, dice: random.Random) -> None:
+    """Drops, doubles or moves what stands between two boundaries."""
+    places = [found.start() for found in _BOUNDARY.finditer(data)]
+    if len(places) < 2:
+        return
+    first = dice.randrange(len(places) - 1)
+    start, end = places[first], places[min(first + dice.randint(1, 6), len(places) - 1)]
+    span = bytes(data[start:end])
+    if dice.random() < 0.6:
+        del data[start:end]
+    if dice.random() < 0.6:
+        at = dice.choice(places)
+        data[at:at] = span
