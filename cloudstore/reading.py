@@ -29,6 +29,9 @@ __all__ = ["ObjectReader"]
 VERIFY_WITH = ("crc32", "sha256", "sha1", "md5")
 """Which of several checksums is verified: the cheapest first."""
 
+PIECE_BYTES = 16 * 1024 * 1024
+"""So much memory is taken at a time: a stated size may be a lie, and what came fits."""
+
 UNREAD_WARNING_BYTES = 64 * 1024
 """More than this left unread when an object is collected is worth a warning: a connection is lost."""
 
@@ -178,12 +181,14 @@ class ObjectReader:
                 self._take_in(at_once)
                 return at_once
             size = left
-        data = bytearray(size)
-        view = memoryview(data)
-        filled = 0
-        while filled < size:
-            filled += yield from self.readinto(view[filled:])
-        return bytes(data)
+        pieces: list[bytearray] = []
+        while size:
+            pieces.append(bytearray(min(size, PIECE_BYTES)))
+            size -= len(pieces[-1])
+            rest = memoryview(pieces[-1])
+            while rest:
+                rest = rest[(yield from self.readinto(rest)) :]
+        return b"".join(pieces)
 
     def _take_in(self, data: bytes | memoryview) -> None:
         """Counts what was read; checks the whole before the last of it is handed out."""

@@ -520,6 +520,14 @@ def test_range_of_so_many_digits_is_refused() -> None:
             store.get_object("bucket", "k", end=3)
 
 
+@pytest.mark.parametrize("size", [10**15, 2**63, 2**64 - 1])
+def test_size_that_no_memory_has_is_not_believed(size: int) -> None:
+    say = Say(200, b"abc", {"content-length": str(size), "connection": "close"})
+    with ScriptedServer(lambda asked: say) as server, store_on(server) as store:
+        with pytest.raises(CloudStoreError):
+            store.get_object("bucket", "k").read()
+
+
 def test_error_keeps_little_of_what_a_server_says() -> None:
     long = "x" * 10_000
     say = Say(400, error(long, long, RequestId=long), {"x-amz-request-id": long})
