@@ -29,7 +29,7 @@ __all__ = ["ObjectReader"]
 VERIFY_WITH = ("crc32", "sha256", "sha1", "md5")
 """Which of several checksums is verified: the cheapest first."""
 
-PIECE_BYTES = 16 * 1024 * 1024
+PIECE_BYTES = 1024 * 1024
 """So much memory is taken at a time: a stated size may be a lie, and what came fits."""
 
 UNREAD_WARNING_BYTES = 64 * 1024

@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from .answers import ANSWERS
+from .bodies import BODIES, CHUNKS
+from .documents import TEXTS, XML
+from .exchanges import EXCHANGES
 from .heads import HEADS
 from .target import Target
 
 __all__ = ["TARGETS", "found_inputs"]
 
-TARGETS: Mapping[str, Target] = MappingProxyType({target.name: target for target in (HEADS,)})
+_ALL = (HEADS, BODIES, CHUNKS, XML, TEXTS, ANSWERS, EXCHANGES)
+TARGETS: Mapping[str, Target] = MappingProxyType({target.name: target for target in _ALL})
 
 _FOUND = Path(__file__).with_name("seeds")
 

@@ -508,24 +508,33 @@ INCOMPLETE: list[tuple[Callable[[Store], Any], str]] = [
 
 @pytest.mark.parametrize(("call", "inner"), INCOMPLETE)
 def test_listing_whose_rows_are_not_whole_is_refused(call: Callable[[Store], Any], inner: str) -> None:
-    with ScriptedServer([Say(body=_rows(inner))]) as server, store_on(server) as store:
-        with pytest.raises(UnexpectedResponseError):
-            call(store)
+    with (
+        ScriptedServer([Say(body=_rows(inner))]) as server,
+        store_on(server) as store,
+        pytest.raises(UnexpectedResponseError),
+    ):
+        call(store)
 
 
 def test_range_of_so_many_digits_is_refused() -> None:
     say = Say(206, b"abc", {"content-range": f"bytes 0-2/{'9' * 5000}"})
-    with ScriptedServer([say]) as server, store_on(server) as store:
-        with pytest.raises(UnexpectedResponseError):
-            store.get_object("bucket", "k", end=3)
+    with (
+        ScriptedServer([say]) as server,
+        store_on(server) as store,
+        pytest.raises(UnexpectedResponseError),
+    ):
+        store.get_object("bucket", "k", end=3)
 
 
 @pytest.mark.parametrize("size", [10**15, 2**63, 2**64 - 1])
 def test_size_that_no_memory_has_is_not_believed(size: int) -> None:
     say = Say(200, b"abc", {"content-length": str(size), "connection": "close"})
-    with ScriptedServer(lambda asked: say) as server, store_on(server) as store:
-        with pytest.raises(CloudStoreError):
-            store.get_object("bucket", "k").read()
+    with (
+        ScriptedServer(lambda asked: say) as server,
+        store_on(server) as store,
+        pytest.raises(CloudStoreError),
+    ):
+        store.get_object("bucket", "k").read()
 
 
 def test_error_keeps_little_of_what_a_server_says() -> None:
