@@ -16,14 +16,12 @@ __all__ = ["Harness"]
 class Harness(ABC):
     """Makes drivers for the suite. Nothing may happen before the first call: pytest builds it early.
 
+    The attributes from `completes_again` on are what vendors differ in and no capability says: a driver is
+    held to the strict form unless its harness says otherwise.
+
     Attributes:
         retry: the policy of the stores under test.
         secrets: texts that no repr, log record or error may hold: keys, tokens, passwords.
-
-    What vendors differ in and no capability says; a driver is held to the strict form, unless the
-    harness says otherwise:
-
-    Attributes:
         completes_again: whether a completed upload may be completed once more, without effect, as S3
             allows for the sake of clients that lost the answer. Else that raises UploadNotFoundError.
         etag_tells_metadata: whether another ETag comes with other metadata. Where it is the hash of the
