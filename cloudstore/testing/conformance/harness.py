@@ -16,8 +16,8 @@ __all__ = ["Harness"]
 class Harness(ABC):
     """Makes drivers for the suite. Nothing may happen before the first call: pytest builds it early.
 
-    The attributes from `completes_again` on are what vendors differ in and no capability says: a driver is
-    held to the strict form unless its harness says otherwise.
+    The attributes from `completes_again` on are what vendors differ in and no capability says: a
+    driver is held to the strict form unless its harness says otherwise.
 
     Attributes:
         retry: the policy of the stores under test.
