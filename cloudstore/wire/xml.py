@@ -9,6 +9,9 @@ from ..errors import UnexpectedResponseError
 
 __all__ = ["XmlNode", "read_xml"]
 
+MAX_XML_BYTES = 16 * 1024 * 1024
+"""A listing of 1,000 keys has less than 4 MiB; an element of four bytes takes a hundred in memory."""
+
 _NO_XML = re.compile(
     rb"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|x0*(?:[0-8bcefBCEF]|1[0-9a-fA-F])|x[fF]{3}[eEfF]);"
     rb"|[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]"
@@ -59,8 +62,10 @@ def read_xml(content: bytes, *, lossy: bool = False) -> XmlNode:
         lossy: replace characters that XML cannot hold, where no key is read from the answer.
 
     Raises:
-        UnexpectedResponseError: it is no XML, or declares entities.
+        UnexpectedResponseError: it is no XML, declares entities, or is too long.
     """
+    if len(content) > MAX_XML_BYTES:
+        raise UnexpectedResponseError("the answer's XML is too long", outcome="unknown")
     if lossy:
         content = _NO_XML.sub(b"?", content)
     if b"\0" in content:

@@ -128,4 +128,4 @@ def _answers(data: bytes) -> None:
         operations.ask(store, letter)
 
 
-ANSWERS = Target("answers", _answers, operations.SEEDS, operations.FRAGMENTS, 32 * 1024, cases=3000)
+ANSWERS = Target("answers", _answers, operations.SEEDS, operations.FRAGMENTS, 32 * 1024, cases=6000)

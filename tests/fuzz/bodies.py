@@ -223,5 +223,5 @@ def _chunks(data: bytes) -> None:
         raise TransportError("the body is broken")
 
 
-BODIES = Target("bodies", _bodies, BODY_SEEDS, [*HEAD_FRAGMENTS, *CHUNK_FRAGMENTS], cases=5000)
-CHUNKS = Target("chunks", _chunks, CHUNK_SEEDS, CHUNK_FRAGMENTS, cases=8000)
+BODIES = Target("bodies", _bodies, BODY_SEEDS, [*HEAD_FRAGMENTS, *CHUNK_FRAGMENTS], cases=20_000)
+CHUNKS = Target("chunks", _chunks, CHUNK_SEEDS, CHUNK_FRAGMENTS, cases=25_000)

@@ -155,5 +155,5 @@ def _texts(data: bytes) -> None:
         raise UnexpectedResponseError("nobody can read this")
 
 
-XML = Target("xml", _xml, XML_SEEDS, XML_FRAGMENTS, cases=8000)
-TEXTS = Target("texts", _texts, TEXT_SEEDS, TEXT_FRAGMENTS, cases=8000)
+XML = Target("xml", _xml, XML_SEEDS, XML_FRAGMENTS, cases=25_000)
+TEXTS = Target("texts", _texts, TEXT_SEEDS, TEXT_FRAGMENTS, cases=25_000)

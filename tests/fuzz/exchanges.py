@@ -112,5 +112,5 @@ def _exchanges(data: bytes) -> None:
 
 
 EXCHANGES = Target(
-    "exchanges", _exchanges, operations.SEEDS, operations.FRAGMENTS, 32 * 1024, cases=200
+    "exchanges", _exchanges, operations.SEEDS, operations.FRAGMENTS, 32 * 1024, cases=600
 )

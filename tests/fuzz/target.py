@@ -26,7 +26,7 @@ class Target:
         seeds: inputs to begin with.
         fragments: what is likely to mean something in an input.
         max_bytes: how long inputs may grow.
-        cases: how many mutations the tests run; about two seconds of them.
+        cases: how many mutations the tests run; one to three seconds of them.
     """
 
     name: str

@@ -8,7 +8,7 @@ import pytest
 
 from cloudstore.errors import UnexpectedResponseError
 from cloudstore.wire.dates import iso_time
-from cloudstore.wire.xml import read_xml
+from cloudstore.wire.xml import MAX_XML_BYTES, read_xml
 
 ENTITIES = '<!DOCTYPE a [<!ENTITY b "grown">]><a><b>&b;</b></a>'
 
@@ -36,3 +36,10 @@ def test_no_encoding_hides_a_declaration(content: bytes) -> None:
 def test_an_answer_is_utf8_whatever_it_says() -> None:
     content = "<?xml version='1.0' encoding='iso-8859-1'?><a><b>é</b></a>".encode()
     assert read_xml(content).text("b") == "é"
+
+
+def test_no_document_is_read_that_would_take_much_memory() -> None:
+    rest = MAX_XML_BYTES - len(b"<a></a>")
+    assert read_xml(b"<a>%s</a>" % (b" " * rest)).name == "a"
+    with pytest.raises(UnexpectedResponseError, match="too long"):
+        read_xml(b"<a>%s</a>" % (b" " * (rest + 1)))
