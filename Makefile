@@ -12,13 +12,16 @@ PYTHON = python3.14 python3.13 python3.12 python3.11 python3
 WORKERS = 2
 # Options of benchmarks/s3.py; --help lists them.
 BENCH =
+# For each target.
+FUZZ_SECONDS = 60
+FUZZ_TARGETS =
 
 VENV = .venv
 RUN = $(VENV)/bin/python
 # The cache of pip stays in the tree as well.
 PIP = PIP_CACHE_DIR="$$PWD/$(VENV)/pip-cache" PIP_USER=0 $(RUN) -m pip --disable-pip-version-check
 
-.PHONY: help demo test lint unittest docs bench coverage clean
+.PHONY: help demo test lint unittest docs bench fuzz coverage clean
 .NOTPARALLEL:
 
 help:
@@ -27,6 +30,7 @@ help:
 	@echo "make lint      ruff and mypy only"
 	@echo "make docs      the documentation, into build/docs/index.html"
 	@echo "make bench     speed, side by side with other libraries (BENCH=--quick: a minute of it)"
+	@echo "make fuzz      hostile servers, guided by coverage; FUZZ_SECONDS=60 for each of FUZZ_TARGETS"
 	@echo "make coverage  which lines the tests run"
 	@echo "make clean     remove what was made"
 
@@ -50,6 +54,9 @@ docs: $(VENV)/dev
 bench: $(VENV)/bench
 	$(RUN) -m benchmarks.embedded
 	$(RUN) -m benchmarks.s3 $(BENCH)
+
+fuzz: $(VENV)/fuzz
+	$(RUN) -m tests.fuzz run $(FUZZ_TARGETS) --seconds $(FUZZ_SECONDS) --out build/fuzz
 
 coverage: $(VENV)/dev
 	$(RUN) -m coverage erase
@@ -87,4 +94,9 @@ $(VENV)/dev: $(VENV)/base
 $(VENV)/bench: $(VENV)/base
 	@echo "Installing what is measured against"
 	@$(PIP) install --quiet --group bench
+	@touch $@
+
+$(VENV)/fuzz: $(VENV)/dev
+	@echo "Installing the fuzzer"
+	@$(PIP) install --quiet --group fuzz
 	@touch $@

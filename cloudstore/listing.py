@@ -1,4 +1,4 @@
-"""Pages of a listing, for drivers that hold their keys in order themselves. Pure.
+"""Pages of a listing: their tokens, and pages for drivers that hold their keys in order. Pure.
 
 The order is that of UTF-8 bytes, which is the order of code points, so keys compare as `str`.
 """
@@ -10,10 +10,17 @@ import binascii
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from .errors import InvalidArgumentError
+from .errors import InvalidArgumentError, UnexpectedResponseError
 from .model import ListOptions, ObjectInfo, Page
 
-__all__ = ["after_key", "after_prefix", "make_page", "page_token", "token_position"]
+__all__ = [
+    "after_key",
+    "after_prefix",
+    "check_progress",
+    "make_page",
+    "page_token",
+    "token_position",
+]
 
 T = TypeVar("T")
 LAST_CODE_POINT = 0x10FFFF
@@ -47,6 +54,20 @@ def token_position(token: str) -> str:
         return raw.decode("utf-8", "surrogatepass")
     except (binascii.Error, UnicodeError):
         raise InvalidArgumentError("this marker is not one of this store's listings") from None
+
+
+def check_progress(asked: str | None, given: str | None) -> None:
+    """Checks that the page after this one is another one: else whoever walks the pages never ends.
+
+    Args:
+        asked: the token that a page was asked for with.
+        given: the one that came with it.
+
+    Raises:
+        UnexpectedResponseError
+    """
+    if given is not None and given == asked:
+        raise UnexpectedResponseError("the listing goes round in a circle")
 
 
 def make_page(

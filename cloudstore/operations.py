@@ -31,6 +31,7 @@ from .errors import (
     UploadNotFoundError,
 )
 from .events import Observer
+from .listing import check_progress
 from .model import (
     BucketInfo,
     CompleteOptions,
@@ -179,6 +180,7 @@ class Operations:
         options = ListOptions(limit=self.driver.limits.page_size)
         while True:
             page = yield from self.driver.list_page(ctx, bucket, options)
+            check_progress(options.token, page.token)
             failed = yield from self._delete_keys(ctx, bucket, [o.key for o in page.objects])
             if failed:
                 raise PartialFailureError(f"{len(failed)} objects could not be deleted", results=failed)
@@ -531,6 +533,7 @@ class Operations:
             yield from self._ready(ctx)
         self._check_listing(options)
         page = yield from self.driver.list_page(ctx, bucket, options)
+        check_progress(options.token, page.token)
         if options.delimiter and options.prefix.endswith(options.delimiter):
             page.objects = [o for o in page.objects if o.key != options.prefix]
         page.objects = [o for o in page.objects if not o.key.startswith(RESERVED_PREFIX)]
@@ -616,6 +619,7 @@ class Operations:
         token = None
         while True:
             page = yield from self.driver.list_parts(ctx, ref, token)
+            check_progress(token, page.token)
             parts += page.parts
             token = page.token
             if token is None:
@@ -669,6 +673,7 @@ class Operations:
         token = None
         while True:
             page = yield from self.driver.list_uploads(ctx, bucket, prefix, token)
+            check_progress(token, page.token)
             found += page.uploads
             token = page.token
             if token is None:

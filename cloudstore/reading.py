@@ -30,6 +30,9 @@ __all__ = ["ObjectReader"]
 VERIFY_WITH = ("crc32", "sha256", "sha1", "md5")
 """Which of several checksums is verified: the cheapest first."""
 
+PIECE_BYTES = 1024 * 1024
+"""So much memory is taken at a time: a stated size may be a lie, and what came fits."""
+
 UNREAD_WARNING_BYTES = 64 * 1024
 """More than this left unread when an object is collected is worth a warning: a connection is lost."""
 
@@ -197,12 +200,14 @@ class ObjectReader:
         left = max(0, self.size - self._position)
         if size < 0 or size >= left:
             size = left
-        data = bytearray(size)
-        view = memoryview(data)
-        filled = 0
-        while filled < size:
-            filled += yield from self._fill(view[filled:])
-        return bytes(data)
+        pieces: list[bytearray] = []
+        while size:
+            pieces.append(bytearray(min(size, PIECE_BYTES)))
+            size -= len(pieces[-1])
+            rest = memoryview(pieces[-1])
+            while rest:
+                rest = rest[(yield from self._fill(rest)) :]
+        return b"".join(pieces)
 
     def take_rest(self, size: int = -1) -> bytes | None:
         """What `read` returns, where that is all and is in memory already; None: `read` must ask.

@@ -388,14 +388,14 @@ class S3Driver(AdministeredS3):
         query: list[tuple[str, str]] = []
         while True:
             root = yield from self._ask(ctx, "GET", "", "", query)
-            buckets = root.find("Buckets")
-            for row in buckets.rows("Bucket") if buckets is not None else ():
-                created = iso_time(row.get("CreationDate"))
-                found.append(BucketInfo(row["Name"], created, row.get("BucketRegion")))
+            found += messages.bucket_infos(root)
             token = root.text("ContinuationToken")
             if not token:
                 return sorted(found, key=lambda info: info.name)
-            query = [("continuation-token", token)]
+            following = [("continuation-token", token)]
+            if following == query:
+                raise UnexpectedResponseError("the listing goes round in a circle")
+            query = following
 
     # --- objects ---
 

@@ -32,10 +32,14 @@ __all__ = [
 
 MAX_MESSAGE = 500
 """Characters of a vendor's message that an error keeps."""
+MAX_WORD = 200
+"""Characters that an error keeps of a code and a request's id; no vendor's are half as long."""
 FIELDS = ("Code", "Message", "RequestId", "Region", "Condition")
 REQUEST_IDS = ("x-amz-request-id", "x-obs-request-id", "x-cos-request-id", "x-reqid")
 
 _K = ErrorKind
+_REGION = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+"""It becomes a part of the host that is asked next, so that nothing else may be in it."""
 _ERROR = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<Error[\s>]")
 _CODES: Mapping[ErrorKind, str] = MappingProxyType(
     {
@@ -174,7 +178,8 @@ def error_fields(content: bytes) -> Mapping[str, str]:
         root = read_xml(content, lossy=True)
     except CloudStoreError:
         return {}
-    return {name: root.text(name) for name in FIELDS}
+    limits = ((name, MAX_MESSAGE if name == "Message" else MAX_WORD) for name in FIELDS)
+    return {name: root.text(name)[:limit] for name, limit in limits}
 
 
 def _kind(request: S3Request, status: int, code: str | None, fields: Mapping[str, str]) -> ErrorKind:
@@ -216,17 +221,18 @@ def moved_elsewhere(request: S3Request, answer: Response) -> bool:
 def named_region(answer: Response) -> str | None:
     """The region that an answer says the bucket is in."""
     named = answer.headers.get("x-amz-bucket-region") or error_fields(answer.content).get("Region")
-    return named or None
+    return named if named and _REGION.match(named) else None
 
 
 def request_id(answer: Response) -> str | None:
     """By which the vendor's support finds a request."""
-    return next((answer.headers[name] for name in REQUEST_IDS if name in answer.headers), None)
+    found = (answer.headers[name] for name in REQUEST_IDS if name in answer.headers)
+    return next(found, "")[:MAX_WORD] or None
 
 
 def deletion_error(row: Mapping[str, str]) -> CloudStoreError | None:
     """Why one of many deletions failed; None: there was nothing to delete."""
-    code = row.get("Code", "")
+    code = row.get("Code", "")[:MAX_WORD]
     kind = _KINDS.get(code, _K.UNEXPECTED_RESPONSE)
     if kind is _K.OBJECT_NOT_FOUND:
         return None

@@ -10,7 +10,8 @@ import binascii
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from types import MappingProxyType
 from urllib.parse import unquote_plus
@@ -20,6 +21,7 @@ from ..driver import GetResult, Response
 from ..errors import InvalidArgumentError, TooLargeError, UnexpectedResponseError
 from ..listing import page_token, token_position
 from ..model import (
+    BucketInfo,
     ByteRange,
     CompleteOptions,
     CopyOptions,
@@ -47,6 +49,7 @@ __all__ = [
     "CHECKSUM",
     "OPTION_HEADERS",
     "base64_digest",
+    "bucket_infos",
     "completion",
     "conditions",
     "copied_part",
@@ -97,7 +100,7 @@ OPTION_HEADERS: Mapping[str, str] = MappingProxyType(
 
 _CHECKSUM_HEADERS = tuple((name, CHECKSUM + name) for name in ("crc32", "sha1", "sha256"))
 _LISTED = ("Key", "Size", "ETag", "LastModified", "StorageClass")
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})\Z")
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _TRIMMED = re.compile(r"\s|.*\s\Z", re.DOTALL)
 _LINE_ENDS = re.compile("[\t\n\r\x85\u2028]")
@@ -492,16 +495,48 @@ def _more(root: XmlNode) -> bool:
     return root.text("IsTruncated").lower() == "true"
 
 
+def bucket_infos(root: XmlNode) -> list[BucketInfo]:
+    """The buckets of a page of ListBuckets."""
+    buckets = root.find("Buckets")
+    if buckets is None:
+        return []
+    with _whole_rows():
+        return [
+            BucketInfo(row["Name"], iso_time(row.get("CreationDate")), row.get("BucketRegion"))
+            for row in buckets.rows("Bucket")
+        ]
+
+
+@contextmanager
+def _whole_rows() -> Iterator[None]:
+    """Raises UnexpectedResponseError where a row lacks a field, or one is no number."""
+    try:
+        yield
+    except (KeyError, ValueError) as exc:
+        raise UnexpectedResponseError(f"the answer has a row that is not whole: {exc!r}") from exc
+
+
+def _count(text: str) -> int:
+    """A number of bytes, or of a part."""
+    count = int(text)
+    if count < 0:
+        raise ValueError(text)
+    return count
+
+
 def page_of(content: bytes) -> Page:
     """A page of ListObjectsV2. Its token is in a form that no other text has."""
     root, rows = read_rows(content, "Contents", _LISTED)
     decode = _decoder(root)
     page = Page()
-    for key, size, etag, modified, storage_class in rows:
-        info = ObjectInfo(decode(key or ""), int(size or ""), etag_of(etag), iso_time(modified))
-        info.storage_class = storage_class
-        page.objects.append(info)
-    page.prefixes = [decode(row["Prefix"]) for row in root.rows("CommonPrefixes")]
+    with _whole_rows():
+        for key, size, etag, modified, storage_class in rows:
+            if key is None or size is None:
+                raise KeyError("Key" if key is None else "Size")
+            info = ObjectInfo(decode(key), _count(size), etag_of(etag), iso_time(modified))
+            info.storage_class = storage_class
+            page.objects.append(info)
+        page.prefixes = [decode(row["Prefix"]) for row in root.rows("CommonPrefixes")]
     if _more(root):
         page.token = page_token(_CONTINUES + required(root, "NextContinuationToken"))
     return page
@@ -510,10 +545,11 @@ def page_of(content: bytes) -> Page:
 def part_page(root: XmlNode) -> PartPage:
     """A page of ListParts."""
     page = PartPage()
-    for row in root.rows("Part"):
-        checksums = _part_checksums(row.get("ChecksumCRC32"))
-        etag = etag_of(row["ETag"]) or ""
-        page.parts.append(Part(int(row["PartNumber"]), etag, int(row["Size"]), checksums))
+    with _whole_rows():
+        for row in root.rows("Part"):
+            checksums = _part_checksums(row.get("ChecksumCRC32"))
+            etag = etag_of(row["ETag"]) or ""
+            page.parts.append(Part(_count(row["PartNumber"]), etag, _count(row["Size"]), checksums))
     if _more(root):
         page.token = page_token(required(root, "NextPartNumberMarker"))
     return page
@@ -523,9 +559,10 @@ def upload_page(root: XmlNode, vendor: str, bucket: str) -> UploadPage:
     """A page of ListMultipartUploads."""
     decode = _decoder(root)
     page = UploadPage()
-    for row in root.rows("Upload"):
-        ref = UploadRef(vendor, bucket, decode(row["Key"]), row["UploadId"])
-        page.uploads.append(UploadInfo(ref, iso_time(row.get("Initiated"))))
+    with _whole_rows():
+        for row in root.rows("Upload"):
+            ref = UploadRef(vendor, bucket, decode(row["Key"]), row["UploadId"])
+            page.uploads.append(UploadInfo(ref, iso_time(row.get("Initiated"))))
     if _more(root):
         markers = [decode(required(root, "NextKeyMarker")), root.text("NextUploadIdMarker")]
         page.token = page_token(json.dumps(markers))

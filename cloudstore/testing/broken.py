@@ -6,16 +6,27 @@ with one thing broken, and names the tests of `ConformanceSuite` that fail for i
 
 from __future__ import annotations
 
+import threading
 import zlib
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+from urllib.parse import quote, unquote
 
 from ..bodies import BytesBody, BytesPayload, Payload
 from ..capabilities import RESERVED_PREFIX, Capabilities, KeyRule
 from ..driver import Driver, Flow, GetResult, OpContext, Sleep
-from ..errors import BucketNotFoundError, CloudStoreError, ObjectNotFoundError, UnavailableError
+from ..errors import (
+    BucketNotFoundError,
+    CloudStoreError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+    UnavailableError,
+)
 from ..model import (
     ByteRange,
     CompleteOptions,
@@ -28,14 +39,18 @@ from ..model import (
     Page,
     Part,
     PartPage,
+    PresignedRequest,
+    PresignOptions,
     PutOptions,
     PutResult,
+    UploadInfo,
     UploadPage,
     UploadRef,
 )
 from ..providers.memory import MemoryConfig
+from ..store import Store
 from .administered import AdministeredDriver
-from .pass_through import PassThroughDriver
+from .pass_through import BorrowingDriver, PassThroughDriver
 
 __all__ = ["BROKEN_DRIVERS", "BrokenDriver"]
 
@@ -441,6 +456,34 @@ class MetadataMergeUnguarded(_Broken):
         return (yield from self.inner.update_metadata(ctx, bucket, key, metadata, None))
 
 
+class EtagOfTheBytesAlone(_Broken):
+    """The ETag is a hash of the bytes, and yet is said to guard a change of the metadata."""
+
+    def _etag(self, ctx: OpContext, bucket: str, key: str) -> Flow[str]:
+        return f"{zlib.crc32((yield from self._whole(ctx, bucket, key))):08x}"
+
+    def head_object(
+        self, ctx: OpContext, bucket: str, key: str, options: GetOptions
+    ) -> Flow[ObjectInfo]:
+        """See the class."""
+        info = yield from self.inner.head_object(ctx, bucket, key, GetOptions())
+        info.etag = yield from self._etag(ctx, bucket, key)
+        return info
+
+    def update_metadata(
+        self,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        metadata: Mapping[str, str],
+        if_match: str | None,
+    ) -> Flow[PutResult]:
+        """See the class."""
+        if if_match is not None and if_match != (yield from self._etag(ctx, bucket, key)):
+            raise PreconditionFailedError("the object is another one")
+        return (yield from self.inner.update_metadata(ctx, bucket, key, metadata, None))
+
+
 # --- listing --------------------------------------------------------------------------------------
 
 
@@ -647,6 +690,52 @@ class UploadsForgotten(_Broken):
         """See the class."""
         yield from self.inner.head_bucket(ctx, bucket)
         return UploadPage()
+
+
+class CompletionRepeated(_Broken):
+    """A completed upload can be completed again, and then replaces what was written since."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._completed: dict[str, bytes] = {}
+
+    def complete_multipart(
+        self, ctx: OpContext, ref: UploadRef, parts: Sequence[Part], options: CompleteOptions
+    ) -> Flow[PutResult]:
+        """See the class."""
+        data = self._completed.get(ref.upload_id)
+        if data is not None:
+            payload = BytesPayload(data)
+            return (yield from self.inner.put_object(ctx, ref.bucket, ref.key, payload, PutOptions()))
+        result = yield from self.inner.complete_multipart(ctx, ref, parts, options)
+        self._completed[ref.upload_id] = yield from self._whole(ctx, ref.bucket, ref.key)
+        return result
+
+
+class UploadTimesLost(_Broken):
+    """Listed uploads do not say when they began, so that none is ever stale."""
+
+    def list_uploads(
+        self, ctx: OpContext, bucket: str, prefix: str, token: str | None
+    ) -> Flow[UploadPage]:
+        """See the class."""
+        page = yield from self.inner.list_uploads(ctx, bucket, prefix, token)
+        page.uploads = [UploadInfo(found.ref, None) for found in page.uploads]
+        return page
+
+
+class UploadTimesInAnotherZone(_Broken):
+    """When an upload began is told as local time, two hours east, and taken for UTC."""
+
+    def list_uploads(
+        self, ctx: OpContext, bucket: str, prefix: str, token: str | None
+    ) -> Flow[UploadPage]:
+        """See the class."""
+        page = yield from self.inner.list_uploads(ctx, bucket, prefix, token)
+        for found in page.uploads:
+            if found.started_at is not None:
+                found.started_at += timedelta(hours=2)
+        return page
 
 
 class UploadsByBucketOnly(_Broken):
@@ -867,6 +956,81 @@ class ReservedPrefixOpen(_Broken):
         return _OpenRule()
 
 
+class UnsignedServed(_Broken):
+    """A wrong signature is refused, and none is not, as in a bucket that is public."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._url = ""
+
+    @property
+    def capabilities(self) -> Capabilities:  # type: ignore[override]
+        """See the class."""
+        return replace(self.inner.capabilities, presign_get=True)
+
+    def presign(
+        self, ctx: OpContext, bucket: str, key: str, options: PresignOptions
+    ) -> Flow[PresignedRequest]:
+        """See the class."""
+        yield from ()
+        expires = datetime.fromtimestamp(ctx.clock.now() + options.expires_in, UTC)
+        target = f"/{bucket}/{quote(key)}"
+        url = f"{self._url}{target}?{_signature(options.method, target)}"
+        return PresignedRequest(options.method, url, expires)
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serves the addresses."""
+        with Store(BorrowingDriver(self.inner)) as store:
+
+            class Handler(_OpenHandler):
+                objects = store
+
+            with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+                self._url = f"http://127.0.0.1:{server.server_address[1]}"
+                thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+                thread.start()
+                try:
+                    yield
+                finally:
+                    server.shutdown()
+                    thread.join()
+
+
+def _signature(method: str, target: str) -> str:
+    return f"signature={zlib.crc32(f'{method} {target}'.encode()):08x}"
+
+
+class _OpenHandler(BaseHTTPRequestHandler):
+    """Serves objects to whoever has no signature at all, too."""
+
+    objects: ClassVar[Store]
+
+    def do_GET(self) -> None:
+        """Gives the bytes."""
+        place = self._place()
+        if place is not None:
+            self._answer(200, self.objects.get_object(*place).read())
+
+    def _place(self) -> tuple[str, str] | None:
+        """The object that is asked for; None: it was refused."""
+        target, _, query = self.path.partition("?")
+        if query not in ("", _signature(self.command, target)):
+            self._answer(403)
+            return None
+        bucket, _, key = target.lstrip("/").partition("/")
+        return bucket, unquote(key)
+
+    def _answer(self, status: int, body: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
 class _OpenRule(KeyRule):
     def refusal(self, key: str) -> str | None:
         """See `ReservedPrefixOpen`."""
@@ -949,6 +1113,7 @@ BROKEN_DRIVERS = (
             "test_copy_if_the_source_matches",
         ),
     ),
+    BrokenDriver(EtagOfTheBytesAlone, ("test_concurrent_merges_of_metadata_lose_nothing",)),
     BrokenDriver(MetadataMergeUnguarded, ("test_concurrent_merges_of_metadata_lose_nothing",)),
     BrokenDriver(PageTokenDropped, ("test_many_keys_by_marker", "test_many_keys_at_once")),
     BrokenDriver(
@@ -973,6 +1138,10 @@ BROKEN_DRIVERS = (
     BrokenDriver(UploadOptionsLost, ("test_options_of_an_upload_become_those_of_the_object",)),
     BrokenDriver(CompletionConditionIgnored, ("test_completion_if_absent", "test_completion_if_match")),
     BrokenDriver(UploadsForgotten, ("test_uploads_are_listed_by_key",)),
+    BrokenDriver(CompletionRepeated, ("test_completed_upload_is_over",)),
+    BrokenDriver(UploadTimesLost, ("test_stale_uploads_are_aborted",)),
+    BrokenDriver(UploadTimesInAnotherZone, ("test_stale_uploads_are_aborted",)),
+    BrokenDriver(UnsignedServed, ("test_presigned_request_that_is_tampered_with_is_refused",)),
     BrokenDriver(UploadsByBucketOnly, ("test_uploads_are_listed_by_key",)),
     BrokenDriver(PartsOutOfOrder, ("test_parts_are_listed_by_number",)),
     BrokenDriver(LargeObjectsTruncated, ("test_source_larger_than_a_part",)),

@@ -21,6 +21,8 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_CHUNK_LINE_BYTES = 4 * 1024
 """The longest line of a chunk's size, extensions included, and the longest trailer."""
 MAX_CHUNK_DIGITS = 16
+MAX_LENGTH_DIGITS = 20
+"""Of a length of 64 bits. Zeros before it are digits, and Python refuses to read thousands."""
 NO_BODY = frozenset({204, 304})
 """Statuses that never have a body (RFC 9112 §6.3); 1xx are read past."""
 
@@ -167,6 +169,9 @@ def parse_head(raw: bytes, method: str) -> Head:
     if status < 100:
         raise TransportError(f"the answer's status is {status}", outcome="unknown")
     headers = _read_headers(raw)
+    length = headers.get("content-length")
+    if length is not None and len(length) > MAX_LENGTH_DIGITS:
+        raise TransportError("the answer's length has too many digits", outcome="unknown")
     keep_alive = _keeps_alive(version, headers)
     if method == "HEAD" or status in NO_BODY or status < 200:
         return Head(status, headers, 0, chunked=False, keep_alive=keep_alive)
@@ -175,17 +180,17 @@ def parse_head(raw: bytes, method: str) -> Head:
         if coding.lower() != "chunked" or version == "1.0":
             raise TransportError("the answer has an unknown transfer coding", outcome="unknown")
         return Head(status, headers, None, chunked=True, keep_alive=keep_alive)
-    length = headers.get("content-length")
     if length is None:
         return Head(status, headers, None, chunked=False, keep_alive=False)
     return Head(status, headers, int(length), chunked=False, keep_alive=keep_alive)
 
 
 def _keeps_alive(version: str, headers: Mapping[str, str]) -> bool:
-    options = headers.get("connection", "").lower()
-    if "close" in options:
-        return False
-    return version == "1.1" or "keep-alive" in options
+    stated = headers.get("connection")
+    if stated is None:
+        return version == "1.1"
+    options = [option.strip(" \t") for option in stated.lower().split(",")]
+    return "close" not in options and (version == "1.1" or "keep-alive" in options)
 
 
 class ChunkedReader:

@@ -32,11 +32,12 @@ def http_time(text: str | None) -> datetime | None:
 
 
 def iso_time(text: str | None) -> datetime | None:
-    """``2009-10-12T17:50:30.000Z``."""
+    """``2009-10-12T17:50:30.000Z``; without a zone it is UTC."""
     try:
-        return datetime.fromisoformat(text) if text else None
+        moment = datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
+    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -15,7 +15,9 @@ __all__ = ["decode_words", "encode_words"]
 
 _PLAIN = re.compile(r"(?! )(?:(?!  |=\?)[ -~])+(?<! )\Z")
 """Printable ASCII that no server trims, folds, or takes for a word; and not empty."""
-_WORD = r"=\?([!-~]+?)\?([BbQq])\?([!-~]*?)\?="
+_WORD = r"=\?([!->@-~]+)\?([BbQq])\?([!->@-~]*)\?="
+"""No part of a word holds a question mark (RFC 2047 §2); were one let in, a long value could be read in
+so many ways that it would take for ever to find that it is none."""
 _WORDS = re.compile(rf"{_WORD}(?:\s+{_WORD})*\Z")
 _ONE = re.compile(_WORD)
 

@@ -9,6 +9,9 @@ from ..errors import UnexpectedResponseError
 
 __all__ = ["XmlNode", "read_xml"]
 
+MAX_XML_BYTES = 16 * 1024 * 1024
+"""A listing of 1,000 keys has less than 4 MiB; an element of four bytes takes a hundred in memory."""
+
 _NO_XML = re.compile(
     rb"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|x0*(?:[0-8bcefBCEF]|1[0-9a-fA-F])|x[fF]{3}[eEfF]);"
     rb"|[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]"
@@ -59,15 +62,21 @@ def read_xml(content: bytes, *, lossy: bool = False) -> XmlNode:
         lossy: replace characters that XML cannot hold, where no key is read from the answer.
 
     Raises:
-        UnexpectedResponseError: it is no XML, or declares entities.
+        UnexpectedResponseError: it is no XML, declares entities, or is too long.
     """
+    if len(content) > MAX_XML_BYTES:
+        raise UnexpectedResponseError("the answer's XML is too long", outcome="unknown")
+    if lossy:
+        content = _NO_XML.sub(b"?", content)
+    if b"\0" in content:
+        # UTF-16 has some in every tag, and is found out by expat even where it was told UTF-8.
+        raise UnexpectedResponseError("the answer's XML has zeros", outcome="unknown")
     if b"<!" in content:
         # Answers have no document type; entities could be made to grow without bound.
         raise UnexpectedResponseError("the answer's XML has declarations", outcome="unknown")
-    if lossy:
-        content = _NO_XML.sub(b"?", content)
     try:
-        root = ElementTree.fromstring(content)
+        # It is UTF-8, whatever it says: in another encoding a declaration would not show above.
+        root = ElementTree.XML(content, ElementTree.XMLParser(encoding="utf-8"))
     except (ElementTree.ParseError, ValueError, LookupError) as exc:
         raise UnexpectedResponseError(f"the answer is no XML: {exc}", outcome="unknown") from exc
     namespace = root.tag[: root.tag.index("}") + 1] if root.tag.startswith("{") else ""

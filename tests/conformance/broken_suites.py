@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 from cloudstore.driver import Driver
 from cloudstore.testing import BROKEN_DRIVERS, BrokenDriver, ConformanceSuite, Harness
+from cloudstore.testing.broken import UnsignedServed
 
 
 class BrokenHarness(Harness):
@@ -12,6 +15,9 @@ class BrokenHarness(Harness):
 
     def make_driver(self) -> Driver:
         return self._broken.make()
+
+    def serving(self, driver: Driver) -> AbstractContextManager[object]:
+        return driver.serving() if isinstance(driver, UnsignedServed) else nullcontext()
 
 
 def themes(broken: BrokenDriver) -> tuple[type, ...]:

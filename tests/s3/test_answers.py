@@ -28,6 +28,7 @@ from cloudstore import (
     TransferConfig,
     UnavailableError,
     UnexpectedResponseError,
+    UploadRef,
 )
 from tests.s3.scripted import Asked, Say, ScriptedServer
 
@@ -444,6 +445,106 @@ def test_buckets_come_in_pages() -> None:
             "<Bucket: b created at 2012-05-24T09:52:16.000Z>",
         ]
         assert server.asked[1].query == "continuation-token=t"
+
+
+def _endless(name: str, inner: str, more: str) -> str:
+    return f"<{name} {XMLNS}><IsTruncated>true</IsTruncated>{more}{inner}</{name}>"
+
+
+OBJECT = "<Contents><Key>a</Key><Size>1</Size></Contents>"
+UPLOAD = UploadRef("s3", "bucket", "k", "u1")
+CIRCLES: list[tuple[Callable[[Store], Any], str]] = [
+    (
+        lambda s: s.get_all_objects("bucket"),
+        _endless("List", OBJECT, "<NextContinuationToken>t</NextContinuationToken>"),
+    ),
+    (
+        lambda s: list(s.iter_objects("bucket")),
+        _endless("List", "", "<NextContinuationToken>t</NextContinuationToken>"),
+    ),
+    (
+        lambda s: s.resume_multipart_upload(UPLOAD),
+        _endless("List", "", "<NextPartNumberMarker>7</NextPartNumberMarker>"),
+    ),
+    (
+        lambda s: s.list_multipart_uploads("bucket"),
+        _endless("List", "", "<NextKeyMarker>k</NextKeyMarker>"),
+    ),
+    (lambda s: s.get_all_buckets(), _endless("List", "", "<ContinuationToken>t</ContinuationToken>")),
+]
+
+
+@pytest.mark.parametrize(("call", "body"), CIRCLES)
+def test_listing_that_goes_round_in_a_circle_ends(call: Callable[[Store], Any], body: str) -> None:
+    with ScriptedServer(lambda asked: Say(body=body)) as server, store_on(server) as store:
+        with pytest.raises(UnexpectedResponseError, match="circle"):
+            call(store)
+        assert len(server.asked) == 2
+
+
+def _rows(inner: str) -> str:
+    return f"<List {XMLNS}><IsTruncated>false</IsTruncated>{inner}</List>"
+
+
+INCOMPLETE: list[tuple[Callable[[Store], Any], str]] = [
+    (lambda s: s.get_all_objects("bucket"), "<Contents><Key>a</Key></Contents>"),
+    (lambda s: s.get_all_objects("bucket"), "<Contents><Size>1</Size></Contents>"),
+    (lambda s: s.get_all_objects("bucket"), "<Contents><Key>a</Key><Size>x</Size></Contents>"),
+    (lambda s: s.get_all_objects("bucket"), "<Contents><Key>a</Key><Size>-1</Size></Contents>"),
+    (
+        lambda s: s.get_all_objects("bucket"),
+        f"<Contents><Key>a</Key><Size>{'9' * 5000}</Size></Contents>",
+    ),
+    (lambda s: s.get_all_objects("bucket"), "<CommonPrefixes/>"),
+    (lambda s: s.resume_multipart_upload(UPLOAD), "<Part><PartNumber>1</PartNumber></Part>"),
+    (
+        lambda s: s.resume_multipart_upload(UPLOAD),
+        "<Part><PartNumber>x</PartNumber><Size>1</Size><ETag>e</ETag></Part>",
+    ),
+    (lambda s: s.list_multipart_uploads("bucket"), "<Upload><Key>a</Key></Upload>"),
+    (lambda s: s.get_all_buckets(), "<Buckets><Bucket/></Buckets>"),
+]
+
+
+@pytest.mark.parametrize(("call", "inner"), INCOMPLETE)
+def test_listing_whose_rows_are_not_whole_is_refused(call: Callable[[Store], Any], inner: str) -> None:
+    with (
+        ScriptedServer([Say(body=_rows(inner))]) as server,
+        store_on(server) as store,
+        pytest.raises(UnexpectedResponseError),
+    ):
+        call(store)
+
+
+def test_range_of_so_many_digits_is_refused() -> None:
+    say = Say(206, b"abc", {"content-range": f"bytes 0-2/{'9' * 5000}"})
+    with (
+        ScriptedServer([say]) as server,
+        store_on(server) as store,
+        pytest.raises(UnexpectedResponseError),
+    ):
+        store.get_object("bucket", "k", end=3)
+
+
+@pytest.mark.parametrize("size", [10**15, 2**63, 2**64 - 1])
+def test_size_that_no_memory_has_is_not_believed(size: int) -> None:
+    say = Say(200, b"abc", {"content-length": str(size), "connection": "close"})
+    with (
+        ScriptedServer(lambda asked: say) as server,
+        store_on(server) as store,
+        pytest.raises(CloudStoreError),
+    ):
+        store.get_object("bucket", "k").read()
+
+
+def test_error_keeps_little_of_what_a_server_says() -> None:
+    long = "x" * 10_000
+    say = Say(400, error(long, long, RequestId=long), {"x-amz-request-id": long})
+    with ScriptedServer([say]) as server, store_on(server) as store:
+        with pytest.raises(CloudStoreError) as caught:
+            store.get_object("bucket", "k")
+        assert caught.value.status == 400
+        assert len(repr(caught.value)) < 2000
 
 
 # --- batches --------------------------------------------------------------------------------------

@@ -67,6 +67,8 @@ def test_what_others_wrote_is_read(value: str, text: str) -> None:
         "=?utf-8?b?/w==?=",
         "=?utf-8?b?YQ==?= and more",
         "before =?utf-8?b?YQ==?=",
+        "=?utf-8?q?a?b?=",
+        "=?a?q?b" * 5_000,
     ],
 )
 def test_what_is_no_word_is_left_alone(value: str) -> None:

@@ -6,13 +6,14 @@ import pytest
 
 from cloudstore import Store, UploadNotFoundError
 from cloudstore.testing import ConformanceSuite
-from tests.s3.harness import S3Harness
+from cloudstore.testing.conformance.account import Account
+from tests.s3.harness import SwiftHarness
 from tests.servers.swift_server import Swift
 
 
 @pytest.fixture(scope="session")
-def harness(swift: Swift) -> S3Harness:
-    return S3Harness(swift, "swift", "us-east-1")
+def harness(swift: Swift) -> SwiftHarness:
+    return SwiftHarness(swift)
 
 
 class TestSwift(ConformanceSuite):
@@ -21,7 +22,7 @@ class TestSwift(ConformanceSuite):
         """One face: Swift is slow, and what the other adds is proven on ministack."""
         return str(request.param)
 
-    def test_completed_upload_is_over(self, store: Store, bucket: str) -> None:
+    def test_completed_upload_is_over(self, store: Store, account: Account, bucket: str) -> None:
         """Swift takes parts of a completed upload, and keeps them apart from the object."""
         upload = store.create_multipart_upload(bucket, "k")
         upload.upload_part(1, b"x")

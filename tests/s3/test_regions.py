@@ -150,6 +150,17 @@ def test_missing_object_elsewhere_is_missing() -> None:
             store.get_object("bucket", "k")
 
 
+@pytest.mark.parametrize("named", ["evil.example/", "a@evil.example", "x" * 65, "é", "a\tb", "a.b"])
+@pytest.mark.parametrize("where", ["header", "body"])
+def test_what_is_no_name_of_a_region_is_not_followed(named: str, where: str) -> None:
+    headers = {"x-amz-bucket-region": named} if where == "header" else {}
+    answer = Say(400, error("AuthorizationHeaderMalformed", Region=named), headers)
+    with elsewhere(answer) as server, store_on(server) as store:
+        with pytest.raises(UnexpectedResponseError):
+            store.get_object("bucket", "k")
+        assert {signed_for(asked) for asked in server.asked} == {HERE}
+
+
 def test_real_service_tells_where_a_bucket_is(ministack: Ministack) -> None:
     def store_in(region: str) -> Store:
         secret = Secret(ministack.secret_key)

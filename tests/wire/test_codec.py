@@ -189,6 +189,7 @@ def test_values_are_utf8_and_else_latin_1(value: bytes, text: str) -> None:
         OK + b"Content-Length: 3.0\r\n\r\n",
         OK + b"Content-Length: \xb2\r\n\r\n",
         OK + b"Content-Length: 99999999999999999999999\r\n\r\n",
+        OK + b"Content-Length: " + b"0" * 5000 + b"3\r\n\r\n",
         # codings
         OK + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
         OK + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
@@ -270,6 +271,10 @@ def test_a_chunked_answer(coding: bytes) -> None:
         (b"1.0", b"", False),
         (b"1.0", b"Connection: keep-alive\r\n", True),
         (b"1.0", b"Connection: Keep-Alive\r\n", True),
+        (b"1.0", b"Connection: x ,\tkeep-alive\r\n", True),
+        (b"1.0", b"Connection: no-keep-alive, keep-alives\r\n", False),
+        (b"1.1", b"Connection: x-close, closed\r\n", True),
+        (b"1.1", b"Connection: ,x,close,\r\n", False),
     ],
 )
 def test_when_a_connection_is_kept(version: bytes, connection: bytes, keeps: bool) -> None:

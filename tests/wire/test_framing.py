@@ -239,3 +239,27 @@ def test_an_empty_buffer_is_no_end(head: bytes) -> None:
     else:
         wire.pieces.pop(0)
     assert wire.read(body) in (b"abc", b"12345678")
+
+
+@pytest.mark.parametrize(
+    ("start", "pattern"),
+    [
+        (b"", b"0"),
+        (b"", b"\r\n"),
+        (b"", b"1;"),
+        (b"", b"x: y\r\n"),
+        (b"1\r\nx", b" "),
+        (b"0\r\n", b"x: y\r\n"),
+        (b"0\r\n", b"x"),
+    ],
+)
+def test_an_endless_stream_is_stopped(start: bytes, pattern: bytes) -> None:
+    wire = Wire(start + pattern * (1_000_000 // len(pattern)))
+    body = wire.body(CHUNKED)
+    assert body is not None
+    with pytest.raises(TransportError, match=r"too long|malformed|should"):
+        list(iter(lambda: wire.fill(body, 1000), b""))
+    assert wire.released == [False]
+    [unread] = wire.pieces
+    assert isinstance(unread, bytes)
+    assert len(unread) > 800_000

@@ -96,7 +96,9 @@ class ConcurrencyTests(ConformanceTests):
         assert race(3, work) == [0, 0, 0]
 
     @needs("metadata")
-    def test_concurrent_merges_of_metadata_lose_nothing(self, store: Store, bucket: str) -> None:
+    def test_concurrent_merges_of_metadata_lose_nothing(
+        self, store: Store, account: Account, bucket: str
+    ) -> None:
         store.create_object(bucket, "k", b"data", metadata={"first": "0"})
         capabilities = store.capabilities
         if capabilities.update_metadata:
@@ -105,8 +107,13 @@ class ConcurrencyTests(ConformanceTests):
             guarded = capabilities.copy_if_match or capabilities.copy_source_if_match
         etag = store.head_object(bucket, "k").etag
         assert store.set_metadata(bucket, "k", {"only": "1"}) == {"first": "0", "only": "1"}
-        if not guarded or store.head_object(bucket, "k").etag == etag:
-            return  # an ETag of the bytes alone (S3) cannot guard what stands beside them
+        assert store.get_metadata(bucket, "k") == {"first": "0", "only": "1"}
+        if not guarded:
+            return
+        changed = store.head_object(bucket, "k").etag != etag
+        assert changed == account.harness.etag_tells_metadata
+        if not changed:
+            return  # it cannot guard what stands beside the bytes
 
         def work(index: int) -> int:
             for turn in range(MERGERS):

@@ -16,13 +16,29 @@ __all__ = ["Harness"]
 class Harness(ABC):
     """Makes drivers for the suite. Nothing may happen before the first call: pytest builds it early.
 
+    The attributes from `completes_again` on are what vendors differ in and no capability says: a
+    driver is held to the strict form unless its harness says otherwise.
+
     Attributes:
         retry: the policy of the stores under test.
         secrets: texts that no repr, log record or error may hold: keys, tokens, passwords.
+        completes_again: whether a completed upload may be completed once more, without effect, as S3
+            allows for the sake of clients that lost the answer. Else that raises UploadNotFoundError.
+        etag_tells_metadata: whether another ETag comes with other metadata. Where it is the hash of the
+            bytes, nothing guards a merge of metadata that is a copy.
+        tells_upload_times: whether listed uploads say when they began.
+        upload_time_step: seconds that the vendor's clock may be ahead, its rounding included, where it
+            says so.
+        unsigned_statuses: what a presigned URL gets whose query was taken away.
     """
 
     retry: ClassVar[RetryPolicy] = RetryPolicy()
     secrets: tuple[str, ...] = ()
+    completes_again: bool = False
+    etag_tells_metadata: bool = True
+    tells_upload_times: bool = True
+    upload_time_step: float = 0.0
+    unsigned_statuses: tuple[int, ...] = (401, 403)
 
     @abstractmethod
     def make_driver(self) -> Driver:
