@@ -446,8 +446,7 @@ class S3Driver(AdministeredS3):
 
     def _read_request(self, options: GetOptions) -> tuple[list[tuple[str, str]], dict[str, str]]:
         """The query and the headers of a GET or HEAD."""
-        if options.vendor_options:
-            messages.refuse_options(options.vendor_options)
+        messages.refuse_options(options.vendor_options)
         headers = messages.read_headers(options)
         if self._preset.crc32 and options.range.is_whole:
             headers[f"{CHECKSUM}mode"] = "ENABLED"
@@ -495,8 +494,7 @@ class S3Driver(AdministeredS3):
         services hide it."""
         peek = messages.peek_options(options)
         query = messages.list_query(peek or options)
-        answer = yield from self._send(ctx, "GET", bucket, "", query)
-        page = messages.page_of(answer.content)
+        page = messages.page_of((yield from self._send(ctx, "GET", bucket, "", query)).content)
         if peek is not None:
             shown = [peek.prefix] if page.objects else []
             return Page([], shown, messages.start_token(options.start_after))
