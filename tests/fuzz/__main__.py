@@ -18,12 +18,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .bounds import check, check_memory
+from .bounds import CASE_SECONDS, check, check_memory
 from .target import Target
 from .targets import TARGETS, found_inputs
 
-CASE_SECONDS = 20
-"""libFuzzer ends an input that takes longer: it hangs."""
 RESIDENT_MIB = 1024
 SPARE_SECONDS = 120
 """What a run may take beyond its time before it is ended."""

@@ -9,10 +9,12 @@ from cloudstore.errors import CloudStoreError
 
 from .target import Target
 
-__all__ = ["check", "check_memory"]
+__all__ = ["CASE_SECONDS", "check", "check_memory"]
 
 MAX_CPU_SECONDS = 5.0
 """No input of these sizes takes a hundredth of it, on any machine."""
+CASE_SECONDS = 20
+"""`make fuzz` ends an input that takes longer: it hangs."""
 ALLOWED_BYTES = 4 * 1024 * 1024
 """Memory that a case may need beside `ALLOWED_COPIES` of its input."""
 ALLOWED_COPIES = 100

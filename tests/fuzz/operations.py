@@ -7,8 +7,10 @@ them; the last one is given again as long as the client asks.
 from __future__ import annotations
 
 import pickle
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -29,6 +31,10 @@ MAX_TEXT = 4000
 """Characters of an error: what a server says is cut."""
 RETRY = RetryPolicy(attempts=2, base_delay=0.0, max_delay=0.0, max_retry_after=0.0)
 BUCKET, KEY = "bucket", "a/b c"
+LARGE = bytes(100 * 1024)
+"""Is sent in pieces, with an ear for what the server says meanwhile."""
+VERY_LARGE = bytes(1024 * 1024 + 1)
+"""Waits for the server's word (100) before it is sent."""
 
 Operation = Callable[[Store], Any]
 
@@ -94,6 +100,17 @@ def _write(store: Store) -> Any:
     return None
 
 
+def _download(store: Store) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "file")
+        try:
+            store.get_object_to_file(BUCKET, KEY, path)
+        except CloudStoreError:
+            assert list(Path(folder).iterdir()) == [], "half of a file was left"
+            raise
+        return path.stat().st_size
+
+
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
     {
         "g": _read,
@@ -106,6 +123,10 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "M": lambda store: store.set_metadata(BUCKET, KEY, {"a": "b"}),
         "p": lambda store: store.create_object(BUCKET, KEY, b"hello"),
         "P": lambda store: store.create_object(BUCKET, KEY, b"hello", if_absent=True).etag,
+        "z": lambda store: store.create_object(BUCKET, KEY, LARGE).etag,
+        "Z": lambda store: store.create_object(BUCKET, KEY, VERY_LARGE).etag,
+        "f": _download,
+        "v": lambda store: store.move_object(BUCKET, KEY, BUCKET, "other"),
         "w": _write,
         "d": lambda store: store.delete_object(BUCKET, KEY),
         "D": lambda store: store.delete_objects(BUCKET, ["a", "b", "c"]),
@@ -268,7 +289,12 @@ _COPIED = _xml(
 )
 _UPLOADS = _xml("ListMultipartUploadsResult", f"<EncodingType>url</EncodingType>{_UPLOAD}")
 SEEDS = [
-    *_each("gi", OBJECT),
+    *_each("gif", OBJECT),
+    _input("v", HEAD, _COPIED, NOTHING),
+    *_each("zZ", WRITTEN),
+    *_each("zZ", b"HTTP/1.1 100 Continue\r\n\r\n" + WRITTEN),
+    _input("Z", http("417 Expectation Failed"), WRITTEN),
+    *_each("zZ", error_answer("403 Forbidden", "AccessDenied", "connection: close")),
     _input("g", BROKEN, http("206 Partial Content", b"orld", "content-range: bytes 7-10/11", *_OBJECT)),
     _input("g", http("200 OK", b"hello", framing="content-length: 999999999999999")),
     _input("g", b"HTTP/1.1 100 Continue\r\n\r\n" + OBJECT),
