@@ -261,8 +261,9 @@ class _Relay:
         for writer in self._writers:
             if how == "reset":
                 sock = writer.get_extra_info("socket")
-                with suppress(OSError):  # closed already
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                if sock is not None:  # TLS forgets its own once it is closed
+                    with suppress(OSError):  # closed already
+                        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.transport.abort()
             else:
                 writer.close()
