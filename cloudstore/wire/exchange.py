@@ -193,6 +193,7 @@ class Exchanger(ABC):
                     raise FlowCancelled from None
                 if not request.idempotent:
                     raise _closed_before_answer() from None
+                request.resent = True
         if response is None:
             connection = await self._connect(pool, request.ctx, scope)
             try:

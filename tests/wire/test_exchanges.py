@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudstore.bodies import BytesPayload, FilePayload
-from cloudstore.driver import Call, Flow
+from cloudstore.driver import Call, Flow, Request
 from cloudstore.errors import (
     CloudStoreError,
     InvalidArgumentError,
@@ -21,7 +21,7 @@ from cloudstore.policy import RetryPolicy
 from cloudstore.wire.sockets import prepare
 
 from .conftest import MakeEngine, Serve
-from .engines import QUICK, Engine, ask, context, fetch
+from .engines import QUICK, Engine, Owner, ask, context, fetch
 from .server import Peer, keep_answering, ok, wait_until
 
 MIB = 1024 * 1024
@@ -243,6 +243,18 @@ def test_an_upload_that_died_on_a_stale_connection_is_sent_again(engine: Engine,
     for _ in range(2):
         engine.run(ask(server.origin, "PUT", payload=BytesPayload(BIG[:100_000])))
     assert server.seen[-1].body == BIG[:100_000]
+
+
+def test_a_request_knows_that_it_was_sent_again(engine: Engine, serve: Serve) -> None:
+    def told(origin: str) -> Flow[bool]:
+        owner, payload = Owner(), BytesPayload(b"x")
+        request = Request(owner, context(), "PUT", origin, "/", payload=payload)
+        yield request
+        return request.resent
+
+    server = serve(hangs_up_when_idle("at the next request"))
+    assert engine.run(told(server.origin)) is False
+    assert engine.run(told(server.origin)) is True
 
 
 def test_a_request_that_may_have_been_applied_is_not_sent_again(engine: Engine, serve: Serve) -> None:
