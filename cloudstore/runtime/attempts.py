@@ -105,8 +105,8 @@ def perform(
         info: ErrorInfo | None = None
         credentials: object = None
         if failure is None:
-            check_deadline(ctx)
             try:
+                check_deadline(ctx)
                 headers: Mapping[str, str] = {}
                 if isinstance(effect, Request):
                     credentials = yield from effect.owner.credentials(ctx, rejected)

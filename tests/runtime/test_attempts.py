@@ -284,6 +284,21 @@ def test_a_request_that_the_wire_sent_again_may_have_been_applied(
     assert caught.value.outcome == outcome
 
 
+def test_deadline_that_passes_between_attempts_does_not_undo_the_first(make_runner: Any) -> None:
+    network = Network(scripted(lost()))
+    runner = make_runner(network)
+    ctx = runner.context(deadline=100, retry=QUICK)
+
+    def pass_the_deadline(event: Event) -> None:
+        ctx.deadline = 0.0
+
+    ctx.observer = pass_the_deadline
+    with pytest.raises(DeadlineExceededError) as caught:
+        runner.run(send(Vendor(), ctx, "PUT"))
+    assert caught.value.outcome == "unknown"
+    assert len(network.seen) == 1
+
+
 def test_no_retry_begins_after_the_deadline(make_runner: Any) -> None:
     network = Network(scripted(503))
     runner = make_runner(network)
