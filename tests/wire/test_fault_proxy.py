@@ -27,6 +27,8 @@ from .test_tls import server_context
 
 BODY = bytes(range(256)) * 1024
 PUT: dict[str, Any] = {"method": "PUT", "payload": BytesPayload(b"x" * 100_000)}
+LARGE_PUT: dict[str, Any] = {"method": "PUT", "payload": BytesPayload(bytes(32 << 20))}
+"""More than the buffers between a client and a server hold."""
 
 
 @pytest.fixture
@@ -276,8 +278,11 @@ def test_close_ends_everything(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("fault", "arguments", "outcome", "reached"),
     [
-        (Fault(cut_up_after=50), PUT, "unknown", 0),
-        (Fault(cut_up_after=50_000, cut="close"), PUT, "unknown", 1),
+        (Fault(cut_up_after=50), PUT, "either", 0),
+        (Fault(cut_up_after=50_000, cut="close"), PUT, "either", 1),
+        (Fault(cut_up_after=50_000), LARGE_PUT, "not_applied", 1),
+        (Fault(cut_up_after=50_000, cut="close"), LARGE_PUT, "not_applied", 1),
+        (Fault(stall_up_after=50_000), LARGE_PUT, "not_applied", 1),
         (Fault(lose_answer=True), PUT, "unknown", 1),
         (Fault(cut_down_after=10), PUT, "unknown", 1),
         (Fault(cut_down_after=1000), PUT, "unknown", 1),
@@ -301,7 +306,8 @@ def test_what_the_wire_makes_of_a_fault(
     proxy.inject(fault)
     with pytest.raises(TransportError) as caught:
         engine.run(ask(proxy.url, **arguments))
-    assert caught.value.outcome == outcome
+    # Whether the last of a small request had left when the connection broke is chance.
+    assert outcome in (caught.value.outcome, "either")
     wait_until(lambda: seen_by(proxy) >= reached)
     assert seen_by(proxy) == reached
     assert proxy.counts.hits == 1
