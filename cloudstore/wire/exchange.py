@@ -56,6 +56,7 @@ MAX_INTERIM = 32
 TIMER_SLACK = 0.01
 """Seconds by which a timer of the kernel may ring early: it counts in ticks."""
 EXPECTATION_FAILED = 417
+_READS = frozenset({"GET", "HEAD"})
 
 T = TypeVar("T")
 Address: TypeAlias = tuple[int, int, int, str, Any]
@@ -189,7 +190,8 @@ class Exchanger(ABC):
         expects = size >= EXPECT_BYTES and pool.expects
         head = _request_head(request, headers, pool, size, expects=expects)
         response: Response | None = None
-        connection = pool.take(check=not request.idempotent)
+        # Of a write that died on a connection nobody can tell whether it was applied: it looks first.
+        connection = pool.take(check=request.method not in _READS)
         if connection is not None:
             try:
                 response = await self._exchange_on(

@@ -257,6 +257,20 @@ def test_a_request_knows_that_it_was_sent_again(engine: Engine, serve: Serve) ->
     assert engine.run(told(server.origin)) is True
 
 
+def test_a_write_goes_round_a_dead_connection(engine: Engine, serve: Serve) -> None:
+    """However short a time it lay idle: sent twice, nobody could tell what the first one did."""
+
+    def told(origin: str) -> Flow[bool]:
+        request = Request(Owner(), context(), "PUT", origin, "/", payload=BytesPayload(b"x"))
+        yield request
+        return request.resent
+
+    server = serve(hangs_up_when_idle("at once"))
+    engine.run(fetch(server.origin))
+    wait_until(lambda: len(server._open) == 0)
+    assert engine.run(told(server.origin)) is False
+
+
 def test_a_request_that_may_have_been_applied_is_not_sent_again(engine: Engine, serve: Serve) -> None:
     server = serve(hangs_up_when_idle("at the next request"))
     engine.run(fetch(server.origin))
