@@ -144,11 +144,14 @@ def perform(
 
 
 def _buffer(request: Request, response: Response) -> Flow[None]:
-    """Reads the body of an answer where it is wanted whole, or belongs to an error."""
-    body = response.body
-    if body is None or not (request.buffered or response.status >= FIRST_ERROR_STATUS):
+    """Reads the body of an answer where it is wanted whole, or belongs to an error.
+
+    Of an error's body the beginning is enough: however long it is, its status counts.
+    """
+    body, is_error = response.body, response.status >= FIRST_ERROR_STATUS
+    if body is None or not (request.buffered or is_error):
         return
-    limit = MAX_BUFFERED_BYTES if request.buffered else MAX_ERROR_BYTES
+    limit = MAX_ERROR_BYTES if is_error else MAX_BUFFERED_BYTES
     content = body.take()
     if content is None:
         pieces = bytearray()
@@ -157,6 +160,8 @@ def _buffer(request: Request, response: Response) -> Flow[None]:
             pieces += buffer[:count]
             if len(pieces) > limit:
                 body.close()
+                if is_error:
+                    break
                 raise TransportError("the answer is too long", outcome="unknown")
         content = bytes(pieces)
     response.content, response.body = content, None

@@ -21,6 +21,7 @@ from cloudstore import (
     TransportError,
     UnavailableError,
 )
+from cloudstore.bodies import Body
 from cloudstore.driver import (
     Call,
     ErrorInfo,
@@ -282,6 +283,30 @@ def test_a_request_that_the_wire_sent_again_may_have_been_applied(
     with pytest.raises(NotFoundError) as caught:
         runner.run(send(Vendor(), runner.context(), method))
     assert caught.value.outcome == outcome
+
+
+class Endless(Body):
+    """Never comes to its end."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    def readinto(self, buffer: memoryview) -> Flow[int]:
+        yield from ()
+        return len(buffer)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_error_whose_body_is_endless_is_told_by_its_status(make_runner: Any, method: str) -> None:
+    body = Endless()
+    runner = make_runner(Network(lambda request, headers: Response(403, {}, body)))
+    with pytest.raises(PermissionDeniedError) as caught:
+        runner.run(send(Vendor(), runner.context(), method))
+    assert (caught.value.status, caught.value.request_id) == (403, "id-1")
+    assert body.is_closed
 
 
 def test_deadline_that_passes_between_attempts_does_not_undo_the_first(make_runner: Any) -> None:
