@@ -11,23 +11,25 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..driver import ErrorInfo, Request, Response
-from ..errors import CloudStoreError, ErrorKind, error_class
+from ..errors import CloudStoreError, ErrorKind, UnexpectedResponseError, error_class
 from ..wire.dates import retry_after
-from ..wire.xml import read_xml
+from ..wire.xml import XmlNode, read_xml
 
 __all__ = [
     "S3Request",
+    "add_answer",
     "deletion_error",
     "error_fields",
     "error_info",
     "is_error",
     "moved_elsewhere",
     "named_region",
+    "read_answer",
     "request_id",
 ]
 
 MAX_MESSAGE = 500
-"""Characters of a vendor's message that an error keeps."""
+"""Characters of a vendor's message, or code, that an error keeps."""
 FIELDS = ("Code", "Message", "RequestId", "Region", "Condition")
 REQUEST_IDS = ("x-amz-request-id", "x-obs-request-id", "x-cos-request-id", "x-reqid")
 
@@ -103,7 +105,7 @@ def is_error(answer: Response) -> bool:
 def error_info(request: S3Request, answer: Response) -> ErrorInfo:
     """What an error means."""
     fields = error_fields(answer.content)
-    code = fields.get("Code") or None
+    code = fields.get("Code", "")[:MAX_MESSAGE] or None
     kind = _kind(request, answer.status, code, fields)
     # A refusal was not applied; of a failure on the server's side nobody knows.
     failed = kind is _K.UNAVAILABLE and (answer.status >= 500 or answer.status < 300)
@@ -170,6 +172,30 @@ def named_region(answer: Response) -> str | None:
 def request_id(answer: Response) -> str | None:
     """By which the vendor's support finds a request."""
     return next((answer.headers[name] for name in REQUEST_IDS if name in answer.headers), None)
+
+
+def read_answer(answer: Response, *, lossy: bool = False, reads: bool = False) -> XmlNode:
+    """The XML of an answer of success.
+
+    Args:
+        lossy: see `read_xml`.
+        reads: the request changed nothing.
+
+    Raises:
+        UnexpectedResponseError: it is none. Of a change nobody knows then whether it was made.
+    """
+    try:
+        return read_xml(answer.content, lossy=lossy)
+    except UnexpectedResponseError as exc:
+        if reads:
+            exc.outcome = "not_applied"
+        add_answer(exc, answer)
+        raise
+
+
+def add_answer(error: UnexpectedResponseError, answer: Response) -> None:
+    """Has an error say which answer made no sense."""
+    error.status, error.request_id = answer.status, request_id(answer)
 
 
 def deletion_error(row: Mapping[str, str]) -> CloudStoreError | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ import trustme
 from cloudstore import S3Config, Secret, Store
 from cloudstore.testing.blocking_face import LoopThread
 from tests.s3.faults.stage import REGION, Stage
+from tests.s3.scripted import Asked, Say, ScriptedServer
 from tests.servers.ministack_server import Ministack
 from tests.wire.server import Hook, Scripted
 
 BUCKET = "faults"
 MakeStage = Callable[[str], Stage]
+Answer = Callable[[Callable[[Asked], Say] | list[Say]], Stage]
 Perform = Callable[[Hook], Stage]
 
 
@@ -90,6 +93,13 @@ def make_stage(
 def stage(make_stage: MakeStage, ministack: Ministack, direct: Store) -> Stage:
     """Before ministack."""
     return make_stage(ministack.url)
+
+
+@pytest.fixture
+def answer(make_stage: MakeStage) -> Iterator[Answer]:
+    """Makes a stage before a server that answers by a script."""
+    with ExitStack() as servers:
+        yield lambda script: make_stage(servers.enter_context(ScriptedServer(script)).url)
 
 
 @pytest.fixture
