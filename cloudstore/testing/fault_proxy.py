@@ -260,10 +260,9 @@ class _Relay:
         """Ends both connections."""
         for writer in self._writers:
             if how == "reset":
-                sock = writer.get_extra_info("socket")
-                if sock is not None:  # TLS forgets its own once it is closed
-                    with suppress(OSError):  # closed already
-                        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                with suppress(OSError, AttributeError):  # closed already; TLS then has no socket
+                    sock = writer.get_extra_info("socket")
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.transport.abort()
             else:
                 writer.close()

@@ -42,7 +42,8 @@ def put(store: Store, stage: Stage) -> object:
 
 
 def delete(store: Store, stage: Stage) -> object:
-    return store.delete_object(stage.bucket, stage.key)
+    store.delete_object(stage.bucket, stage.key)
+    return None
 
 
 def copy(store: Store, stage: Stage) -> object:
