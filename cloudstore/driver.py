@@ -135,8 +135,6 @@ class Request(Effect):
         idempotent: whether it may be sent again when nobody knows if the first was applied.
         buffered: the whole answer is read before `classify` sees it (XML, JSON); else only that
             of an error status, and a success's body is left open in ``response.body``.
-        resent: set by the wire where it was sent again by itself, on a connection that had died
-            while it lay idle, and where the first time may have been applied.
     """
 
     __slots__ = (
@@ -150,7 +148,6 @@ class Request(Effect):
         "path",
         "payload",
         "query",
-        "resent",
     )
 
     def __init__(
@@ -177,7 +174,6 @@ class Request(Effect):
         self.payload = payload
         self.idempotent = idempotent
         self.buffered = buffered
-        self.resent = False
 
 
 @dataclass(slots=True)

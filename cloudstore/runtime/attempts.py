@@ -126,7 +126,7 @@ def perform(
                         budgets.refund(owner.endpoint, ctx.retry.budget)
                     return answer
         error, retry_after = _as_error(effect, info, failure)
-        maybe_applied = maybe_applied or error.outcome == "unknown" or _was_resent(effect)
+        maybe_applied = maybe_applied or error.outcome == "unknown"
         renew = info is not None and info.rejected_credentials and rejected is None
         rejected = credentials if renew else None
         delay = _pause(budgets, effect, error, retry_after, attempt, renew=renew)
@@ -197,10 +197,6 @@ def _as_error(
 
 def _only_reads(effect: Request | Call) -> bool:
     return isinstance(effect, Request) and effect.method in _READS
-
-
-def _was_resent(effect: Request | Call) -> bool:
-    return isinstance(effect, Request) and effect.resent and effect.method not in _READS
 
 
 def _pause(

@@ -198,12 +198,12 @@ class Exchanger(ABC):
                     connection, request, head, size, expects=expects, scope=scope
                 )
             except _SilentEndError as exc:
-                # The server closed it while it lay idle, or just after; nobody knows which.
+                # The server closed it while it lay idle, or just after; nobody knows which. Whether a
+                # write is sent again is for whoever counts the attempts, and what they may have done.
                 if scope is not None and scope.cancelled:
                     raise FlowCancelled from None
-                if not request.idempotent:
+                if exc.outcome == "unknown" and request.method not in _READS:
                     raise _closed_before_answer(exc.outcome) from None
-                request.resent = exc.outcome == "unknown"
         if response is None:
             connection = await self._connect(pool, request.ctx, scope)
             try:

@@ -269,22 +269,6 @@ def test_successes_fill_the_budget_again(make_runner: Any) -> None:
     assert 0 < failures < 20
 
 
-@pytest.mark.parametrize(("method", "outcome"), [("PUT", "unknown"), ("GET", "not_applied")])
-def test_a_request_that_the_wire_sent_again_may_have_been_applied(
-    make_runner: Any, method: str, outcome: str
-) -> None:
-    """Whatever the second answer says: the first time, of which nothing was heard, counts too."""
-
-    def answer(request: Request, headers: Mapping[str, str]) -> Response:
-        request.resent = True
-        return Response(404, {}, None, b"")
-
-    runner = make_runner(Network(answer))
-    with pytest.raises(NotFoundError) as caught:
-        runner.run(send(Vendor(), runner.context(), method))
-    assert caught.value.outcome == outcome
-
-
 class Endless(Body):
     """Never comes to its end."""
 
