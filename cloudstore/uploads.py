@@ -304,4 +304,10 @@ class StreamedUpload:
         try:
             yield from abort_upload(self._driver, self._ctx.for_cleanup(), ref)
         except CloudStoreError as exc:
-            log.warning("a multipart upload could not be aborted: %s", exc)
+            log.warning(
+                "the multipart upload %s of %s/%s could not be aborted, and is still listed: %s",
+                ref.upload_id,
+                ref.bucket,
+                ref.key,
+                exc,
+            )
