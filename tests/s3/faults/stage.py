@@ -140,7 +140,8 @@ class Stage:
         self.events: list[Event] = []
         self.secret = keys[1]
         self._face, self._loop, self._keys = face, loop, keys
-        self._ca_file = ca_file if tls is not None else None
+        self._tls = tls is not None
+        self._ca_file: str | None = ca_file
         self._stores: list[Store] = []
         self._lock = threading.Lock()
         place = urlsplit(upstream)
@@ -152,7 +153,7 @@ class Stage:
 
     @property
     def is_tls(self) -> bool:
-        return self._ca_file is not None
+        return self._tls
 
     def store(
         self,
@@ -196,6 +197,14 @@ class Stage:
             self.record.requests.clear()
             self.record.down.clear()
         self.events.clear()
+
+    def trust_the_usual(self) -> None:
+        """Stores made from now on do not know the authority of the proxy."""
+        self._ca_file = None
+
+    def with_keys(self, access_key: str) -> None:
+        """Stores made from now on have another access key."""
+        self._keys = (access_key, self.secret)
 
     @property
     def requests(self) -> list[Sent]:

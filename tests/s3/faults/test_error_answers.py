@@ -389,7 +389,7 @@ def test_missing_object(stage: Stage) -> None:
 
 def test_nobody_who_is_known(stage: Stage) -> None:
     store = stage.store()
-    stage._keys = ("AKIA" + "0" * 16, stage.secret)
+    stage.with_keys("AKIA" + "0" * 16)
     with stage.fails(AuthenticationError, "create_object", status=403, attempts=1) as caught:
         put(stage.store(), stage)
     assert caught.value.code == "InvalidAccessKeyId"
