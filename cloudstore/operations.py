@@ -392,6 +392,7 @@ class Operations:
                     if first:
                         exc.outcome = "unknown"  # the batches before are gone
                     raise
+            self._complete_all(ctx, bucket, failed)
             return failed
         deletes = (self.delete_object(ctx, bucket, key, missing_ok=True, options={}) for key in keys)
         results = yield Gather(deletes, limit=DELETES_AT_ONCE, fail_fast=False)
@@ -402,7 +403,14 @@ class Operations:
                 failed[key] = result
             elif isinstance(result, Exception):
                 raise result
+        self._complete_all(ctx, bucket, failed)
         return failed
+
+    def _complete_all(self, ctx: OpContext, bucket: str, failed: Mapping[str, CloudStoreError]) -> None:
+        """Has the error of each key say what it was about, as the error of an operation does."""
+        for key, error in failed.items():
+            error.vendor = error.vendor or self.driver.scheme
+            error.operation, error.bucket, error.key = ctx.operation, bucket, key
 
     # --- copying ---
 

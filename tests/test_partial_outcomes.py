@@ -58,6 +58,16 @@ def test_deletion_of_many_of_which_some_are_gone(store: Store) -> None:
     assert not store.object_exists("bucket", "a")
 
 
+@pytest.mark.parametrize("store", [False], ids=["singly"], indirect=True)
+def test_error_of_each_key_says_what_it_was_about(store: Store) -> None:
+    with pytest.raises(PartialFailureError) as caught:
+        store.delete_objects("bucket", ["a", "kept 1", "kept 2"])
+    assert {
+        key: (error.vendor, error.operation, error.bucket, error.key)
+        for key, error in caught.value.results.items()
+    } == {key: ("memory", "delete_objects", "bucket", key) for key in ("kept 1", "kept 2")}
+
+
 def test_deletion_of_many_of_which_none_is_gone(store: Store) -> None:
     with pytest.raises((PartialFailureError, PermissionDeniedError)) as caught:
         store.delete_objects("bucket", ["kept 1", "kept 2"])

@@ -105,7 +105,9 @@ def test_service_that_does_not_say_continue(perform: Perform) -> None:
 
     stage = perform(script)
     with late(stage, "create_object", "not_applied", attempts=1):
-        put_large(stage.store(transfer=AT_ONCE), stage)
+        stage.store(transfer=AT_ONCE).create_object(
+            stage.bucket, stage.key, LARGE[:MIB], timeout=TIMEOUT
+        )
     [sent] = stage.requests
     assert sent.headers["expect"] == "100-continue"
     assert sent.body == b""

@@ -12,6 +12,7 @@ from cloudstore import (
     CloudStoreError,
     NotFoundError,
     ObjectNotFoundError,
+    PartialFailureError,
     PermissionDeniedError,
     RateLimitedError,
     RetryPolicy,
@@ -242,6 +243,20 @@ def test_completion_that_works_the_second_time(answer: Answer) -> None:
     stage = answer(in_parts(lambda _: Say(body=next(completions))))
     made = stage.store(transfer=IN_PARTS).create_object(stage.bucket, stage.key, LARGE)
     assert made.etag == "e-3"
+
+
+def test_deletion_of_many_of_which_one_fails(answer: Answer) -> None:
+    rows = "<Error><Key>b</Key><Code>SlowDown</Code><Message>words</Message></Error>"
+    stage = answer(lambda _: Say(body=f"<DeleteResult>{rows}</DeleteResult>"))
+    with stage.fails(
+        PartialFailureError, "delete_objects", key=None, outcome="unknown", attempts=1
+    ) as caught:
+        stage.store().delete_objects(stage.bucket, ["a", "b"])
+    assert isinstance(caught.value, PartialFailureError)
+    [failed] = caught.value.results.values()
+    assert isinstance(failed, RateLimitedError)
+    assert (failed.operation, failed.bucket, failed.key) == ("delete_objects", stage.bucket, "b")
+    assert (failed.vendor, failed.code, failed.outcome) == ("s3", "SlowDown", "not_applied")
 
 
 # --- bodies of errors -----------------------------------------------------------------------------
