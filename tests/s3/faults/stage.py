@@ -44,6 +44,8 @@ PATIENT = Timeouts(connect=10.0, first_byte=10.0, stall=10.0)
 IMPATIENT = Timeouts(connect=5.0, first_byte=0.3, stall=0.3)
 TRANSFER = TransferConfig(part_size=PART, multipart_threshold=1024 * 1024)
 WAIT_SECONDS = 10.0
+NOISE_SECONDS = 0.5
+"""What a test takes longer where four processes want each core; whatever hangs takes 10 seconds."""
 
 Way = Literal["up", "down"]
 
@@ -252,11 +254,11 @@ class Stage:
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """The block takes at most so long, and a little more on a busy machine."""
+    """The block takes at most so long, and what a busy machine adds."""
     began = time.monotonic()
     yield
     took = time.monotonic() - began
-    assert took < seconds + max(0.1 * seconds, 0.25), f"{took:.2f} seconds, not {seconds}"
+    assert took < seconds + max(0.1 * seconds, NOISE_SECONDS), f"{took:.2f} seconds, not {seconds}"
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
