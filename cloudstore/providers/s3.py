@@ -434,8 +434,7 @@ class S3Driver(Driver):
         except BaseException as exc:
             if answer.body is not None:
                 answer.body.close()
-            if isinstance(exc, UnexpectedResponseError):
-                errors.add_answer(exc, answer)
+            errors.add_answer(exc, answer)
             raise
 
     def _get_empty(self, ctx: OpContext, bucket: str, key: str, options: GetOptions) -> Flow[GetResult]:

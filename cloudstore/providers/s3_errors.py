@@ -193,9 +193,10 @@ def read_answer(answer: Response, *, lossy: bool = False, reads: bool = False) -
         raise
 
 
-def add_answer(error: UnexpectedResponseError, answer: Response) -> None:
+def add_answer(error: BaseException, answer: Response) -> None:
     """Has an error say which answer made no sense."""
-    error.status, error.request_id = answer.status, request_id(answer)
+    if isinstance(error, UnexpectedResponseError):
+        error.status, error.request_id = answer.status, request_id(answer)
 
 
 def deletion_error(row: Mapping[str, str]) -> CloudStoreError | None:
