@@ -298,7 +298,8 @@ class PartPage:
 class UploadRef:
     """Names a multipart upload, so that another process or host can go on with it.
 
-    It holds no secret. `state` is the driver's own: whatever it needs to complete the upload.
+    It holds no secret. `state` is whatever completes the upload: the driver's own, and the write-id by
+    which a completion is known whose answer was lost.
 
     Attributes:
         vendor: the driver's scheme.

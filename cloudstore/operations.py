@@ -19,12 +19,14 @@ from .bodies import BytesPayload
 from .capabilities import RESERVED_PREFIX, is_internal_metadata
 from .driver import Clock, Driver, Flow, Gather, GetResult, OpContext, SystemClock
 from .errors import (
+    BucketAlreadyExistsError,
     BucketNotFoundError,
     CloudStoreError,
     InvalidArgumentError,
     InvalidPartError,
     NotFoundError,
     ObjectNotFoundError,
+    Outcome,
     PartialFailureError,
     PreconditionFailedError,
     TooLargeError,
@@ -53,7 +55,16 @@ from .model import (
 from .options import HeaderOptions
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .sources import open_source
-from .uploads import Progress, StreamedUpload, settle, upload, with_new_write_id
+from .uploads import (
+    Progress,
+    StreamedUpload,
+    abort_upload,
+    begin_upload,
+    complete_upload,
+    settle,
+    upload,
+    with_new_write_id,
+)
 
 __all__ = ["Operations", "visible_metadata"]
 
@@ -165,16 +176,34 @@ class Operations:
         self._check_bucket(bucket)
         yield from self._ready(ctx)
         require(self.driver, "create_bucket")
-        return (yield from self.driver.create_bucket(ctx, bucket))
+        try:
+            return (yield from self.driver.create_bucket(ctx, bucket))
+        except BucketAlreadyExistsError as exc:
+            if exc.outcome != "unknown":
+                raise
+            # An answer was lost: it is ours if we may enter it, and then it was made just now.
+            try:
+                return (yield from self.driver.head_bucket(ctx.for_cleanup(), bucket))
+            except CloudStoreError:
+                raise exc from None
 
     def delete_bucket(self, ctx: OpContext, bucket: str, *, force: bool) -> Flow[None]:
         """See `Store`."""
         self._check_bucket(bucket)
         yield from self._ready(ctx)
         require(self.driver, "create_bucket")
-        if force:
-            yield from self._empty(ctx, bucket)
-        yield from self.driver.delete_bucket(ctx, bucket)
+        try:
+            if force:
+                yield from self._empty(ctx, bucket)
+            yield from self.driver.delete_bucket(ctx, bucket)
+        except BucketNotFoundError as exc:
+            if exc.outcome != "unknown":
+                raise
+            # An answer was lost: it is gone, as it was to be.
+        except CloudStoreError as exc:
+            if force:
+                exc.outcome = "unknown"  # some of what was in it may be gone
+            raise
 
     def _empty(self, ctx: OpContext, bucket: str) -> Flow[None]:
         options = ListOptions(limit=self.driver.limits.page_size)
@@ -352,7 +381,9 @@ class Operations:
         failed = yield from self._delete_keys(ctx, bucket, wanted)
         if failed:
             raise PartialFailureError(
-                f"{len(failed)} of {len(wanted)} objects could not be deleted", results=failed
+                f"{len(failed)} of {len(wanted)} objects could not be deleted",
+                results=failed,
+                outcome=_outcome_of_many(failed, wanted),
             )
         return wanted
 
@@ -364,7 +395,13 @@ class Operations:
             batch = self.driver.limits.delete_batch
             for first in range(0, len(keys), batch):
                 some = keys[first : first + batch]
-                failed.update((yield from self.driver.delete_objects(ctx, bucket, some)))
+                try:
+                    failed.update((yield from self.driver.delete_objects(ctx, bucket, some)))
+                except CloudStoreError as exc:
+                    if first:
+                        exc.outcome = "unknown"  # the batches before are gone
+                    raise
+            self._complete_all(ctx, bucket, failed)
             return failed
         deletes = (self.delete_object(ctx, bucket, key, missing_ok=True, options={}) for key in keys)
         results = yield Gather(deletes, limit=DELETES_AT_ONCE, fail_fast=False)
@@ -375,7 +412,14 @@ class Operations:
                 failed[key] = result
             elif isinstance(result, Exception):
                 raise result
+        self._complete_all(ctx, bucket, failed)
         return failed
+
+    def _complete_all(self, ctx: OpContext, bucket: str, failed: Mapping[str, CloudStoreError]) -> None:
+        """Has the error of each key say what it was about, as the error of an operation does."""
+        for key, error in failed.items():
+            error.vendor = error.vendor or self.driver.scheme
+            error.operation, error.bucket, error.key = ctx.operation, bucket, key
 
     # --- copying ---
 
@@ -452,7 +496,13 @@ class Operations:
                 pinned["source_if_match"] = etag
         result = yield from self.copy_object(ctx, bucket, key, to_bucket, to_key, pinned, changes)
         guard = etag if capabilities.delete_if_match else None
-        yield from self.driver.delete_object(ctx, bucket, key, DeleteOptions(if_match=guard))
+        try:
+            yield from self.driver.delete_object(ctx, bucket, key, DeleteOptions(if_match=guard))
+        except CloudStoreError as exc:
+            answer_lost = exc.outcome == "unknown" and isinstance(exc, PreconditionFailedError)
+            exc.outcome = "unknown"  # the copy is there
+            if not answer_lost or (yield from self.object_exists(ctx.for_cleanup(), bucket, key)):
+                raise
         return result
 
     # --- metadata ---
@@ -579,7 +629,7 @@ class Operations:
                     "conditions are given to its completion"
                 )
         checked = arguments.checked(arguments.put_options, self.driver, options)
-        return (yield from self.driver.create_multipart(ctx, bucket, key, checked))
+        return (yield from begin_upload(self.driver, ctx, bucket, key, checked))
 
     def resume_multipart(self, ctx: OpContext, ref: UploadRef) -> Flow[list[Part]]:
         """See `Store.resume_multipart_upload`: the parts that are there."""
@@ -651,15 +701,12 @@ class Operations:
                     f"part {part.number} has {part.size} bytes; all but the last need "
                     f"{self.driver.limits.min_part_size}"
                 )
-        return (
-            yield from self.driver.complete_multipart(
-                ctx, ref, ordered, CompleteOptions(if_absent, if_match)
-            )
-        )
+        conditions = CompleteOptions(if_absent, if_match)
+        return (yield from complete_upload(self.driver, ctx, ref, ordered, conditions))
 
     def abort_multipart(self, ctx: OpContext, ref: UploadRef) -> Flow[None]:
         """See `MultipartUpload`."""
-        yield from self.driver.abort_multipart(ctx, ref)
+        yield from abort_upload(self.driver, ctx, ref)
 
     def list_uploads(self, ctx: OpContext, bucket: str, prefix: str) -> Flow[list[UploadInfo]]:
         """See `Store.list_multipart_uploads`."""
@@ -696,7 +743,7 @@ class Operations:
 
     def _abort_if_there(self, ctx: OpContext, ref: UploadRef) -> Flow[bool]:
         try:
-            yield from self.driver.abort_multipart(ctx, ref)
+            yield from abort_upload(self.driver, ctx, ref)
         except UploadNotFoundError:
             return False
         return True
@@ -798,6 +845,12 @@ _CHANGEABLE = frozenset(HeaderOptions.__annotations__)
 def visible_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     """The metadata without the names that are ours."""
     return {name: value for name, value in metadata.items() if not is_internal_metadata(name)}
+
+
+def _outcome_of_many(failed: Mapping[str, CloudStoreError], wanted: Sequence[str]) -> Outcome:
+    """Nothing was done only where nothing was done to any."""
+    untouched = all(error.outcome == "not_applied" for error in failed.values())
+    return "not_applied" if untouched and len(failed) == len(set(wanted)) else "unknown"
 
 
 def _merged(info: ObjectInfo, changed: PutOptions | None, changes: Mapping[str, Any]) -> PutOptions:

@@ -8,14 +8,14 @@ whose answer was lost is settled by a write-id that travels in the object's meta
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .arguments import check_metadata, require
 from .bodies import BytesPayload, FilePayload, Payload
 from .capabilities import Limits
 from .driver import Driver, Flow, OpContext
-from .errors import CloudStoreError, InvalidArgumentError, TooLargeError
+from .errors import CloudStoreError, InvalidArgumentError, TooLargeError, UploadNotFoundError
 from .model import CompleteOptions, GetOptions, Part, PutOptions, PutResult, UploadRef
 from .policy import TransferConfig
 from .sources import OneShot, Source
@@ -92,6 +92,39 @@ def _with_write_id(driver: Driver, ctx: OpContext, options: PutOptions) -> tuple
 def with_new_write_id(driver: Driver, ctx: OpContext, options: PutOptions) -> tuple[str, PutOptions]:
     """Options that carry a fresh write-id where the vendor can hold one; the id is "" where not."""
     return _with_write_id(driver, ctx, options) if _settles(driver) else ("", options)
+
+
+def begin_upload(
+    driver: Driver, ctx: OpContext, bucket: str, key: str, options: PutOptions
+) -> Flow[UploadRef]:
+    """Begins a multipart upload; its reference carries the write-id that settles its completion."""
+    write_id, carried = with_new_write_id(driver, ctx, options)
+    ref = yield from driver.create_multipart(
+        ctx, bucket, key, replace(carried, if_absent=False, if_match=None)
+    )
+    return replace(ref, state={**ref.state, WRITE_ID: write_id}) if write_id else ref
+
+
+def complete_upload(
+    driver: Driver, ctx: OpContext, ref: UploadRef, parts: Sequence[Part], conditions: CompleteOptions
+) -> Flow[PutResult]:
+    """Makes the object of its parts; settles a completion whose answer was lost."""
+    try:
+        return (yield from driver.complete_multipart(ctx, ref, parts, conditions))
+    except CloudStoreError as exc:
+        write_id = ref.state.get(WRITE_ID)
+        if write_id is None:
+            raise
+        return (yield from settle(driver, ctx, ref.bucket, ref.key, write_id, exc))
+
+
+def abort_upload(driver: Driver, ctx: OpContext, ref: UploadRef) -> Flow[None]:
+    """Forgets an upload; if an answer was lost, that it is gone is what was to be."""
+    try:
+        yield from driver.abort_multipart(ctx, ref)
+    except UploadNotFoundError as exc:
+        if exc.outcome != "unknown":
+            raise
 
 
 def upload(
@@ -190,7 +223,6 @@ class StreamedUpload:
         self._buffer = bytearray()
         self._ref: UploadRef | None = None
         self._parts: list[Part] = []
-        self._write_id = ""
         self.done = 0
 
     @property
@@ -242,10 +274,7 @@ class StreamedUpload:
             raise InvalidArgumentError(
                 "checksum= is verified for data that goes in one request; this goes in parts"
             )
-        self._write_id, carried = with_new_write_id(driver, self._ctx, options)
-        self._ref = yield from driver.create_multipart(
-            self._ctx, self._bucket, self._key, replace(carried, if_absent=False, if_match=None)
-        )
+        self._ref = yield from begin_upload(driver, self._ctx, self._bucket, self._key, options)
 
     def complete(self) -> Flow[PutResult]:
         """Makes the object visible."""
@@ -262,14 +291,7 @@ class StreamedUpload:
         if self._buffer:
             yield from self._flush()
         conditions = CompleteOptions(self._options.if_absent, self._options.if_match)
-        try:
-            result = yield from self._driver.complete_multipart(
-                self._ctx, self._ref, self._parts, conditions
-            )
-        except CloudStoreError as exc:
-            result = yield from settle(
-                self._driver, self._ctx, self._bucket, self._key, self._write_id, exc
-            )
+        result = yield from complete_upload(self._driver, self._ctx, self._ref, self._parts, conditions)
         self._ref = None
         return result
 
@@ -280,6 +302,12 @@ class StreamedUpload:
         if ref is None:
             return
         try:
-            yield from self._driver.abort_multipart(self._ctx.for_cleanup(), ref)
+            yield from abort_upload(self._driver, self._ctx.for_cleanup(), ref)
         except CloudStoreError as exc:
-            log.warning("a multipart upload could not be aborted: %s", exc)
+            log.warning(
+                "the multipart upload %s of %s/%s could not be aborted, and is still listed: %s",
+                ref.upload_id,
+                ref.bucket,
+                ref.key,
+                exc,
+            )

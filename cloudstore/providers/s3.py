@@ -64,7 +64,7 @@ from ..model import (
 )
 from ..wire.dates import iso_time
 from ..wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, encode_path, encode_query
-from ..wire.xml import XmlNode, read_xml
+from ..wire.xml import XmlNode
 from . import s3_account as account
 from . import s3_errors as errors
 from . import s3_messages as messages
@@ -334,7 +334,7 @@ class S3Driver(AdministeredS3):
     def _ask(self, ctx: OpContext, method: str, bucket: str, key: str, *args: Any) -> Flow[XmlNode]:
         """The XML of the answer to a `_send`. One about an object only echoes its key."""
         answer = yield from self._send(ctx, method, bucket, key, *args)
-        return read_xml(answer.content, lossy=bool(key))
+        return errors.read_answer(answer, lossy=bool(key), reads=method == "GET")
 
     def _add_digests(
         self,
@@ -424,9 +424,10 @@ class S3Driver(AdministeredS3):
             return (yield from self._get_empty(ctx, bucket, key, options))
         try:
             return messages.opened(key, span, answer)
-        except BaseException:
+        except BaseException as exc:
             if answer.body is not None:
                 answer.body.close()
+            errors.add_answer(exc, answer)
             raise
 
     def _get_empty(self, ctx: OpContext, bucket: str, key: str, options: GetOptions) -> Flow[GetResult]:
@@ -485,7 +486,7 @@ class S3Driver(AdministeredS3):
         if put.tags:
             headers["x-amz-tagging-directive"] = "REPLACE"
         answer = yield from self._send(ctx, "PUT", to_bucket, to_key, (), headers)
-        root = read_xml(answer.content, lossy=True)
+        root = errors.read_answer(answer, lossy=True)
         etag, modified = messages.etag_of(root.text("ETag")), iso_time(root.text("LastModified"))
         return PutResult(etag, answer.headers.get("x-amz-version-id"), modified)
 
@@ -585,7 +586,7 @@ class S3Driver(AdministeredS3):
         payload = messages.completion(parts, checksums=self._preset.crc32)
         query = [("uploadId", ref.upload_id)]
         answer = yield from self._send(ctx, "POST", ref.bucket, ref.key, query, headers, payload)
-        root = read_xml(answer.content, lossy=True) if answer.content else None
+        root = errors.read_answer(answer, lossy=True) if answer.content else None
         etag = messages.etag_of(root.text("ETag")) if root is not None else None
         if etag is not None:
             return PutResult(etag, answer.headers.get("x-amz-version-id"))

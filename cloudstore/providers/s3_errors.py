@@ -12,19 +12,21 @@ from types import MappingProxyType
 from typing import Any
 
 from ..driver import ErrorInfo, Request, Response
-from ..errors import CloudStoreError, ErrorKind, Outcome, error_class
+from ..errors import CloudStoreError, ErrorKind, Outcome, UnexpectedResponseError, error_class
 from ..wire.dates import retry_after
-from ..wire.xml import read_xml
+from ..wire.xml import XmlNode, read_xml
 
 __all__ = [
     "EXPIRED",
     "S3Request",
+    "add_answer",
     "deletion_error",
     "error_fields",
     "error_info",
     "is_error",
     "moved_elsewhere",
     "named_region",
+    "read_answer",
     "request_id",
     "sdk_error_info",
     "shortened",
@@ -228,6 +230,31 @@ def request_id(answer: Response) -> str | None:
     """By which the vendor's support finds a request."""
     found = (answer.headers[name] for name in REQUEST_IDS if name in answer.headers)
     return next(found, "")[:MAX_WORD] or None
+
+
+def read_answer(answer: Response, *, lossy: bool = False, reads: bool = False) -> XmlNode:
+    """The XML of an answer of success.
+
+    Args:
+        lossy: see `read_xml`.
+        reads: the request changed nothing.
+
+    Raises:
+        UnexpectedResponseError: it is none. Of a change nobody knows then whether it was made.
+    """
+    try:
+        return read_xml(answer.content, lossy=lossy)
+    except UnexpectedResponseError as exc:
+        if reads:
+            exc.outcome = "not_applied"
+        add_answer(exc, answer)
+        raise
+
+
+def add_answer(error: BaseException, answer: Response) -> None:
+    """Has an error say which answer made no sense."""
+    if isinstance(error, UnexpectedResponseError):
+        error.status, error.request_id = answer.status, request_id(answer)
 
 
 def deletion_error(row: Mapping[str, str]) -> CloudStoreError | None:

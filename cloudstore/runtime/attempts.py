@@ -112,9 +112,9 @@ def perform(
         info: ErrorInfo | None = None
         credentials: object = None
         if failure is None:
-            if ctx.deadline is not None:
-                check_deadline(ctx)
             try:
+                if ctx.deadline is not None:
+                    check_deadline(ctx)
                 if isinstance(effect, Call):
                     result = yield Attempt(effect, {})
                     if owner is not None:
@@ -158,8 +158,12 @@ def perform(
 
 
 def _buffer(request: Request, response: Response, body: Body) -> Flow[None]:
-    """Reads the body of an answer that is wanted whole, or belongs to an error."""
-    limit = MAX_BUFFERED_BYTES if request.buffered else MAX_ERROR_BYTES
+    """Reads the body of an answer that is wanted whole, or belongs to an error.
+
+    Of an error's body the beginning is enough: however long it is, its status counts.
+    """
+    is_error = response.status >= FIRST_ERROR_STATUS
+    limit = MAX_ERROR_BYTES if is_error else MAX_BUFFERED_BYTES
     content = body.take()
     if content is None:
         pieces = bytearray()
@@ -168,6 +172,8 @@ def _buffer(request: Request, response: Response, body: Body) -> Flow[None]:
             pieces += buffer[:count]
             if len(pieces) > limit:
                 body.close()
+                if is_error:
+                    break
                 raise TransportError("the answer is too long", outcome="unknown")
         content = bytes(pieces)
     response.content, response.body = content, None

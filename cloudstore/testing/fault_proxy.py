@@ -18,14 +18,17 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar
 
-__all__ = ["Fault", "FaultCounts", "FaultProxy"]
+__all__ = ["Fault", "FaultCounts", "FaultProxy", "Tap"]
 
 T = TypeVar("T")
+Tap = Callable[[int, Literal["up", "down"], bytes], None]
+"""Told the number of a connection, from 1, a way, and bytes: what a client sent, before any fault, and
+what was passed on to it. It runs in the proxy's thread."""
 PIECE_BYTES = 64 * 1024
 SLICES_PER_SECOND = 50
 """A throttled stream moves in so many pieces a second."""
@@ -49,7 +52,9 @@ class Fault:
             connection is reset.
         answer: sent to the client in the server's stead, after the head of its request; then the
             connection is closed.
-        flip_down_at: the byte of this number, from 0, comes with all its bits turned over.
+        flip_down_at, flip_up_at: the byte of this number, from 0, comes with all its bits turned over.
+        when: a connection meets the fault only once a piece of what the client sends has these bytes
+            in it, such as ``b"PUT "``; not for `refuse` and `answer`.
     """
 
     refuse: bool = False
@@ -63,6 +68,8 @@ class Fault:
     lose_answer: bool = False
     answer: bytes | None = None
     flip_down_at: int | None = None
+    flip_up_at: int | None = None
+    when: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -87,6 +94,7 @@ class FaultProxy:
     Args:
         tls: takes TLS off what clients send.
         upstream_tls: puts TLS on what goes to the server.
+        tap: is told what passes.
 
     Attributes:
         counts: what it saw; grows while it is read.
@@ -100,8 +108,10 @@ class FaultProxy:
         *,
         tls: ssl.SSLContext | None = None,
         upstream_tls: ssl.SSLContext | None = None,
+        tap: Tap | None = None,
     ) -> None:
         self._upstream = (host, port)
+        self._tap = tap
         self._tls = tls
         self._upstream_tls = upstream_tls
         self._fault: Fault | None = None
@@ -211,7 +221,7 @@ class FaultProxy:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         self.counts.connections += 1
-        relay = _Relay(self, reader, writer)
+        relay = _Relay(self, reader, writer, self.counts.connections)
         self._relays.add(relay)
         try:
             await relay.run(self._upstream, self._upstream_tls)
@@ -227,9 +237,14 @@ class _Relay:
     """One client's connection and the one to the server that belongs to it."""
 
     def __init__(
-        self, proxy: FaultProxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        proxy: FaultProxy,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        number: int,
     ) -> None:
         self._proxy = proxy
+        self._number = number
         self._client = reader, writer
         self._writers = [writer]
         self._changed = asyncio.Event()
@@ -245,16 +260,19 @@ class _Relay:
         """Ends both connections."""
         for writer in self._writers:
             if how == "reset":
-                sock = writer.get_extra_info("socket")
-                with suppress(OSError):  # closed already
+                with suppress(OSError, AttributeError):  # closed already; TLS then has no socket
+                    sock = writer.get_extra_info("socket")
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.transport.abort()
             else:
                 writer.close()
 
-    def _current(self) -> Fault | None:
+    def _current(self, sent: bytes = b"") -> Fault | None:
         """The fault that holds for this connection; counting begins anew with each."""
         if self._proxy._generation != self._seen:
+            waiting = self._proxy._fault
+            if waiting is not None and waiting.when is not None and waiting.when not in sent:
+                return None
             self._seen = self._proxy._generation
             self._fault = self._proxy._take_fault()
             self._up = self._down = 0
@@ -281,19 +299,26 @@ class _Relay:
 
     async def _answer(self, answer: bytes) -> None:
         reader, writer = self._client
-        await reader.readuntil(b"\r\n\r\n")
+        self._tell("up", await reader.readuntil(b"\r\n\r\n"))
+        self._tell("down", answer)
         writer.write(answer)
         await writer.drain()
         writer.write_eof() if writer.can_write_eof() else writer.close()
-        while await reader.read(PIECE_BYTES):  # else what is unread would reset the connection
-            pass
+        while data := await reader.read(PIECE_BYTES):  # else what is unread resets the connection
+            self._tell("up", data)
         writer.close()
+
+    def _tell(self, way: Literal["up", "down"], data: bytes) -> None:
+        if self._proxy._tap is not None:
+            self._proxy._tap(self._number, way, data)
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, down: bool
     ) -> None:
         try:
             while data := await reader.read(PIECE_BYTES):
+                if not down:
+                    self._tell("up", data)
                 while data:
                     data = await self._relay(data, writer, down=down)
             if writer.can_write_eof():
@@ -305,7 +330,7 @@ class _Relay:
 
     async def _relay(self, data: bytes, writer: asyncio.StreamWriter, *, down: bool) -> bytes:
         """Passes on what may pass of a piece; returns the rest."""
-        fault = self._current()
+        fault = self._current(b"" if down else data)
         if fault is None:
             await self._write(data, writer, down=down)
             return b""
@@ -317,8 +342,8 @@ class _Relay:
         stall_after = fault.stall_down_after if down else fault.stall_up_after
         limits = [limit - passed for limit in (cut_after, stall_after) if limit is not None]
         piece = data[: max(0, min(limits, default=len(data)))]
+        piece = self._flip(piece, fault.flip_down_at if down else fault.flip_up_at, passed)
         if down:
-            piece = self._flip(piece, fault.flip_down_at)
             piece = await self._slow(piece, fault)
         if piece:
             await self._write(piece, writer, down=down)
@@ -332,11 +357,11 @@ class _Relay:
             await self._changed.wait()
         return rest
 
-    def _flip(self, piece: bytes, at: int | None) -> bytes:
-        if at is None or not self._down <= at < self._down + len(piece):
+    def _flip(self, piece: bytes, at: int | None, passed: int) -> bytes:
+        if at is None or not passed <= at < passed + len(piece):
             return piece
         flipped = bytearray(piece)
-        flipped[at - self._down] ^= 0xFF
+        flipped[at - passed] ^= 0xFF
         return bytes(flipped)
 
     async def _slow(self, piece: bytes, fault: Fault) -> bytes:
@@ -351,6 +376,7 @@ class _Relay:
         if down:
             self._down += len(piece)
             self._proxy.counts.bytes_down += len(piece)
+            self._tell("down", piece)
         else:
             self._up += len(piece)
             self._proxy.counts.bytes_up += len(piece)

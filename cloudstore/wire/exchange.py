@@ -56,6 +56,7 @@ MAX_INTERIM = 32
 TIMER_SLACK = 0.01
 """Seconds by which a timer of the kernel may ring early: it counts in ticks."""
 EXPECTATION_FAILED = 417
+_READS = frozenset({"GET", "HEAD"})
 
 T = TypeVar("T")
 Address: TypeAlias = tuple[int, int, int, str, Any]
@@ -71,7 +72,15 @@ class TimeUpError(Exception):
 
 
 class _SilentEndError(Exception):
-    """The connection ended before anything of an answer came."""
+    """The connection ended before anything of an answer came.
+
+    Args:
+        outcome: "not_applied" where the request was not sent to its end: nobody acts on half of one.
+    """
+
+    def __init__(self, outcome: Outcome = "unknown") -> None:
+        super().__init__()
+        self.outcome = outcome
 
 
 def run_through(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -181,26 +190,28 @@ class Exchanger(ABC):
         expects = size >= EXPECT_BYTES and pool.expects
         head = _request_head(request, headers, pool, size, expects=expects)
         response: Response | None = None
-        connection = pool.take(check=not request.idempotent)
+        # Of a write that died on a connection nobody can tell whether it was applied: it looks first.
+        connection = pool.take(check=request.method not in _READS)
         if connection is not None:
             try:
                 response = await self._exchange_on(
                     connection, request, head, size, expects=expects, scope=scope
                 )
-            except _SilentEndError:
-                # The server closed it while it lay idle, or just after; nobody knows which.
+            except _SilentEndError as exc:
+                # The server closed it while it lay idle, or just after; nobody knows which. Whether a
+                # write is sent again is for whoever counts the attempts, and what they may have done.
                 if scope is not None and scope.cancelled:
                     raise FlowCancelled from None
-                if not request.idempotent:
-                    raise _closed_before_answer() from None
+                if exc.outcome == "unknown" and request.method not in _READS:
+                    raise _closed_before_answer(exc.outcome) from None
         if response is None:
             connection = await self._connect(pool, request.ctx, scope)
             try:
                 response = await self._exchange_on(
                     connection, request, head, size, expects=expects, scope=scope
                 )
-            except _SilentEndError:
-                raise _closed_before_answer() from None
+            except _SilentEndError as exc:
+                raise _closed_before_answer(exc.outcome) from None
         if response.status != EXPECTATION_FAILED or not expects:
             return response
         # RFC 9110 §10.1.1: the request is sent again without the expectation.
@@ -245,8 +256,12 @@ class Exchanger(ABC):
                 # The server may have answered (403, 503) before it closed; its answer is worth more.
                 whole = False
             except TimeUpError:
-                raise too_late(ctx, f"nothing was taken for {timeouts.stall:g} seconds") from None
-            answer = early or await self._read_head(connection, request)
+                message = f"nothing was taken for {timeouts.stall:g} seconds"
+                raise too_late(ctx, message, "not_applied") from None
+            try:
+                answer = early or await self._read_head(connection, request)
+            except _SilentEndError:
+                raise _SilentEndError("unknown" if whole else "not_applied") from None
             if early is not None or not whole:
                 answer.keep_alive = False
             return self._response(connection, request, answer)
@@ -353,7 +368,7 @@ class Exchanger(ABC):
                     if passed > MAX_INTERIM:
                         raise TransportError("only interim answers came", outcome="unknown")
                 began = time.monotonic()
-                count = await self._send_some(connection, chunk, until(ctx, stall))
+                count = await self._send_some(connection, chunk, until(ctx, stall, "not_applied"))
                 waited += time.monotonic() - began
                 sent += count
                 chunk = chunk[count:]
@@ -364,7 +379,7 @@ class Exchanger(ABC):
 
     async def _await_continue(self, connection: Connection, request: Request) -> Head | None:
         """Waits for the server's word; a final answer in its stead is the result."""
-        if await self._hears(connection, until(request.ctx, EXPECT_SECONDS)):
+        if await self._hears(connection, until(request.ctx, EXPECT_SECONDS, "not_applied")):
             return await self._read_early(connection, request)
         connection.pool.expects = False
         return None
@@ -466,9 +481,9 @@ def _left(end: float) -> float:
     return left
 
 
-def _closed_before_answer() -> TransportError:
+def _closed_before_answer(outcome: Outcome) -> TransportError:
     return TransportError(
-        "the connection was closed before the answer", retryable=True, outcome="unknown"
+        "the connection was closed before the answer", retryable=True, outcome=outcome
     )
 
 

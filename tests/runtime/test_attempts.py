@@ -21,6 +21,7 @@ from cloudstore import (
     TransportError,
     UnavailableError,
 )
+from cloudstore.bodies import Body
 from cloudstore.driver import (
     Call,
     ErrorInfo,
@@ -266,6 +267,45 @@ def test_successes_fill_the_budget_again(make_runner: Any) -> None:
         except UnavailableError:
             failures += 1
     assert 0 < failures < 20
+
+
+class Endless(Body):
+    """Never comes to its end."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    def readinto(self, buffer: memoryview) -> Flow[int]:
+        yield from ()
+        return len(buffer)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_error_whose_body_is_endless_is_told_by_its_status(make_runner: Any, method: str) -> None:
+    body = Endless()
+    runner = make_runner(Network(lambda request, headers: Response(403, {}, body)))
+    with pytest.raises(PermissionDeniedError) as caught:
+        runner.run(send(Vendor(), runner.context(), method))
+    assert (caught.value.status, caught.value.request_id) == (403, "id-1")
+    assert body.is_closed
+
+
+def test_deadline_that_passes_between_attempts_does_not_undo_the_first(make_runner: Any) -> None:
+    network = Network(scripted(lost()))
+    runner = make_runner(network)
+    ctx = runner.context(deadline=100, retry=QUICK)
+
+    def pass_the_deadline(event: Event) -> None:
+        ctx.deadline = 0.0
+
+    ctx.observer = pass_the_deadline
+    with pytest.raises(DeadlineExceededError) as caught:
+        runner.run(send(Vendor(), ctx, "PUT"))
+    assert caught.value.outcome == "unknown"
+    assert len(network.seen) == 1
 
 
 def test_no_retry_begins_after_the_deadline(make_runner: Any) -> None:

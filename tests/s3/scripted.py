@@ -50,9 +50,13 @@ class ScriptedServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # head and body are written one after the other
 
             def handle_one_request(self) -> None:
-                self.raw_requestline = self.rfile.readline(65536)
+                try:
+                    self.raw_requestline = self.rfile.readline(65536)
+                except ConnectionResetError:  # the client gave the connection up
+                    self.raw_requestline = b""
                 if not self.raw_requestline:
                     self.close_connection = True
                     return

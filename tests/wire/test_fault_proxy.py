@@ -27,6 +27,8 @@ from .test_tls import server_context
 
 BODY = bytes(range(256)) * 1024
 PUT: dict[str, Any] = {"method": "PUT", "payload": BytesPayload(b"x" * 100_000)}
+LARGE_PUT: dict[str, Any] = {"method": "PUT", "payload": BytesPayload(bytes(32 << 20))}
+"""More than the buffers between a client and a server hold."""
 
 
 @pytest.fixture
@@ -140,6 +142,48 @@ def test_flip(proxy: FaultProxy) -> None:
     assert data[at] == ANSWER[at] ^ 0xFF
 
 
+def test_flip_of_what_is_sent(proxy: FaultProxy) -> None:
+    proxy.inject(Fault(flip_up_at=5))
+    with client(proxy) as sock:
+        sock.sendall(bytes(byte ^ 0xFF if at == 5 else byte for at, byte in enumerate(GET)))
+        assert sock.recv(1) == b"H"
+    assert proxy.server.seen[0].raw == GET  # type: ignore[attr-defined]
+
+
+def test_a_fault_that_waits_for_a_request(proxy: FaultProxy) -> None:
+    proxy.inject(Fault(lose_answer=True, when=b"PUT "), times=1)
+    with client(proxy) as sock:
+        sock.sendall(GET)
+        data = b""
+        while len(data) < len(ANSWER):
+            data += sock.recv(65536)
+        assert proxy.counts.hits == 0
+        sock.sendall(GET.replace(b"GET", b"PUT"))
+        assert read_all(sock) == (b"", "reset")
+    assert (seen_by(proxy), proxy.counts.hits) == (2, 1)
+
+
+def test_the_tap_is_told_what_passes(serve: Serve) -> None:
+    told: list[tuple[int, str, bytes]] = []
+    server = serve(keep_answering(ok(b"a")))
+    tap = FaultProxy("127.0.0.1", server.port, tap=lambda *passed: told.append(passed))
+    with tap as proxy:
+        for fault in (None, Fault(lose_answer=True), Fault(answer=b"canned")):
+            if fault is not None:
+                proxy.inject(fault, times=1)
+            with client(proxy) as sock:
+                sock.sendall(GET)
+                sock.shutdown(socket.SHUT_WR)
+                read_all(sock)
+    assert told == [
+        (1, "up", GET),
+        (1, "down", ok(b"a")),
+        (2, "up", GET),
+        (3, "up", GET),
+        (3, "down", b"canned"),
+    ]
+
+
 @pytest.mark.parametrize("way", ["up", "down"])
 def test_stall_and_heal(proxy: FaultProxy, way: str) -> None:
     proxy.inject(Fault(stall_up_after=3) if way == "up" else Fault(stall_down_after=3))
@@ -234,8 +278,11 @@ def test_close_ends_everything(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("fault", "arguments", "outcome", "reached"),
     [
-        (Fault(cut_up_after=50), PUT, "unknown", 0),
-        (Fault(cut_up_after=50_000, cut="close"), PUT, "unknown", 1),
+        (Fault(cut_up_after=50), PUT, "either", 0),
+        (Fault(cut_up_after=50_000, cut="close"), PUT, "either", 1),
+        (Fault(cut_up_after=50_000), LARGE_PUT, "not_applied", 1),
+        (Fault(cut_up_after=50_000, cut="close"), LARGE_PUT, "not_applied", 1),
+        (Fault(stall_up_after=50_000), LARGE_PUT, "not_applied", 1),
         (Fault(lose_answer=True), PUT, "unknown", 1),
         (Fault(cut_down_after=10), PUT, "unknown", 1),
         (Fault(cut_down_after=1000), PUT, "unknown", 1),
@@ -259,7 +306,8 @@ def test_what_the_wire_makes_of_a_fault(
     proxy.inject(fault)
     with pytest.raises(TransportError) as caught:
         engine.run(ask(proxy.url, **arguments))
-    assert caught.value.outcome == outcome
+    # Whether the last of a small request had left when the connection broke is chance.
+    assert outcome in (caught.value.outcome, "either")
     wait_until(lambda: seen_by(proxy) >= reached)
     assert seen_by(proxy) == reached
     assert proxy.counts.hits == 1

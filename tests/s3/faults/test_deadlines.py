@@ -1,0 +1,209 @@
+"""``timeout=`` holds whatever a server does not do, and the error's outcome is true."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from cloudstore import (
+    DeadlineExceededError,
+    RateLimitedError,
+    RetryPolicy,
+    Store,
+    Timeouts,
+    TransferConfig,
+    TransportError,
+)
+from cloudstore.testing import Fault
+from tests.s3.faults.conftest import Answer, Perform
+from tests.s3.faults.stage import PART, QUICK, Stage, within
+from tests.s3.scripted import Say
+from tests.s3.test_answers import error
+from tests.wire.server import Peer, Scripted
+
+TIMEOUT = 0.3
+MIB = 1024 * 1024
+LARGE = random.Random(9).randbytes(16 * MIB)
+"""More than the buffers on the way to a server take."""
+AT_ONCE = TransferConfig(part_size=64 * MIB, multipart_threshold=64 * MIB)
+OLD = b"what was there"
+Call = Callable[[Store, Stage], object]
+
+
+def put(store: Store, stage: Stage) -> object:
+    return store.create_object(stage.bucket, stage.key, b"data", timeout=TIMEOUT)
+
+
+def put_large(store: Store, stage: Stage) -> object:
+    return store.create_object(stage.bucket, stage.key, LARGE, timeout=TIMEOUT)
+
+
+def get(store: Store, stage: Stage) -> object:
+    return store.get_object(stage.bucket, stage.key, timeout=TIMEOUT)
+
+
+@contextmanager
+def late(stage: Stage, operation: str, outcome: str, **facts: object) -> Iterator[None]:
+    """The block ends by its deadline, and not later."""
+    kind = DeadlineExceededError
+    with within(TIMEOUT), stage.fails(kind, operation, outcome=outcome, status=None, **facts):
+        yield
+
+
+@pytest.fixture
+def blackhole() -> Iterator[int]:
+    """A port on which connections are neither refused nor taken: its queue is full."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(8):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+# --- before anything was asked for ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", [get, put])
+def test_connection_that_nobody_takes(stage: Stage, blackhole: int, call: Call) -> None:
+    endpoint = f"{'https' if stage.is_tls else 'http'}://127.0.0.1:{blackhole}"
+    with late(stage, "get_object" if call is get else "create_object", "not_applied", attempts=1):
+        call(stage.store(endpoint=endpoint), stage)
+
+
+@pytest.mark.parametrize("connections", ["tls"])
+def test_handshake_that_is_not_answered(stage: Stage) -> None:
+    with Scripted(lambda peer: peer.wait_for_end()) as silent:
+        store = stage.store(endpoint=f"https://127.0.0.1:{silent.port}")
+        with late(stage, "create_object", "not_applied", attempts=1):
+            put(store, stage)
+        silent.wait_for(1)
+
+
+# --- while it is sent -----------------------------------------------------------------------------
+
+
+def test_upload_that_nobody_takes(stage: Stage, direct: Store) -> None:
+    direct.create_object(stage.bucket, stage.key, OLD)
+    stage.inject(Fault(stall_up_after=MIB))
+    with late(stage, "create_object", "not_applied", attempts=1):
+        put_large(stage.store(transfer=AT_ONCE), stage)
+    assert direct.get_object(stage.bucket, stage.key).read() == OLD
+
+
+def test_service_that_does_not_say_continue(perform: Perform) -> None:
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.wait_for_end()
+
+    stage = perform(script)
+    with late(stage, "create_object", "not_applied", attempts=1):
+        stage.store(transfer=AT_ONCE).create_object(
+            stage.bucket, stage.key, LARGE[:MIB], timeout=TIMEOUT
+        )
+    [sent] = stage.requests
+    assert sent.headers["expect"] == "100-continue"
+    assert sent.body == b""
+
+
+def test_part_that_nobody_takes_leaves_nothing(stage: Stage, direct: Store) -> None:
+    """Cleaning up has a time of its own, and comes by another connection."""
+    direct.create_object(stage.bucket, stage.key, OLD)
+    transfer = TransferConfig(part_size=8 * MIB, multipart_threshold=PART)
+    stage.inject(Fault(stall_up_after=MIB, when=b"PUT "), times=1)
+    with stage.fails(DeadlineExceededError, "create_object", attempts=1):
+        put_large(stage.store(transfer=transfer), stage)
+    assert stage.asked()[-1] == "DELETE"
+    assert direct.list_multipart_uploads(stage.bucket, prefix=stage.key) == []
+    assert direct.get_object(stage.bucket, stage.key).read() == OLD
+
+
+# --- while the answer is awaited ------------------------------------------------------------------
+
+
+def test_write_that_is_not_answered(stage: Stage, direct: Store) -> None:
+    stage.inject(Fault(stall_down_after=0))
+    with late(stage, "create_object", "unknown", attempts=1):
+        put(stage.store(), stage)
+    assert direct.get_object(stage.bucket, stage.key).read() == b"data"
+
+
+def test_read_that_is_not_answered(stage: Stage) -> None:
+    stage.inject(Fault(stall_down_after=0))
+    with late(stage, "get_object", "not_applied", attempts=1):
+        get(stage.store(), stage)
+
+
+def test_head_that_comes_only_in_part(stage: Stage, direct: Store) -> None:
+    direct.create_object(stage.bucket, stage.key, b"data")
+    stage.inject(Fault(stall_down_after=20))
+    with late(stage, "get_object", "not_applied", attempts=1):
+        get(stage.store(), stage)
+
+
+def test_listing_that_comes_only_in_part(perform: Perform) -> None:
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n<ListBucketResult>")
+        peer.wait_for_end()
+
+    stage = perform(script)
+    with late(stage, "get_all_objects", "not_applied", key=None, attempts=1):
+        stage.store().get_all_objects(stage.bucket, timeout=TIMEOUT)
+
+
+def test_error_that_comes_only_in_part(perform: Perform) -> None:
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 1000\r\n\r\n<Error>")
+        peer.wait_for_end()
+
+    stage = perform(script)
+    with late(stage, "create_object", "unknown", attempts=1):
+        put(stage.store(), stage)
+
+
+def test_creation_that_was_done_in_time_is_a_success(stage: Stage, direct: Store) -> None:
+    """Only its answer is late: it is looked whether the object is ours."""
+    stage.inject(Fault(stall_down_after=0), times=1)
+    made = stage.store().create_object(
+        stage.bucket, stage.key, b"ours", if_absent=True, timeout=TIMEOUT
+    )
+    assert stage.asked() == ["PUT", "HEAD"]
+    assert made.etag == direct.head_object(stage.bucket, stage.key).etag
+
+
+# --- over all attempts ----------------------------------------------------------------------------
+
+
+def test_deadline_is_for_all_attempts(stage: Stage) -> None:
+    """It passes while an answer is awaited, or would have while nothing is done."""
+    stage.inject(Fault(stall_down_after=0))
+    timeouts = Timeouts(connect=5.0, first_byte=TIMEOUT / 4, stall=5.0)
+    store = stage.store(RetryPolicy(attempts=50, base_delay=0.001), timeouts)
+    with within(TIMEOUT), pytest.raises((DeadlineExceededError, TransportError)) as caught:
+        put(store, stage)
+    assert caught.value.outcome == "unknown"
+    assert 2 <= len(stage.requests) <= 5
+
+
+def test_pauses_end_with_the_deadline(answer: Answer) -> None:
+    stage = answer(lambda _: Say(503, error("SlowDown")))
+    store = stage.store(RetryPolicy(attempts=1000, base_delay=0.05, max_delay=0.1))
+    with within(TIMEOUT), pytest.raises((DeadlineExceededError, RateLimitedError)):
+        put(store, stage)
+    assert len(stage.requests) >= 2
+
+
+def test_deadline_of_the_configuration(stage: Stage) -> None:
+    stage.inject(Fault(stall_down_after=0))
+    store = stage.store(QUICK, Timeouts(total=TIMEOUT))
+    with late(stage, "get_object", "not_applied", attempts=1):
+        store.get_object(stage.bucket, stage.key)
