@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -209,11 +210,12 @@ def test_the_logger_is_quiet_unless_asked(caplog: pytest.LogCaptureFixture) -> N
 
 @pytest.mark.parametrize("name", ["", None])
 def test_first_bucket_of_a_store_is_checked_too(name: Any, tmp_path: Path) -> None:
+    calls: list[Callable[[Store], object]] = [
+        lambda store: store.create_bucket(name),
+        lambda store: store.create_object(name, "k", b"data"),
+        lambda store: store.get_all_objects(name),
+    ]
     for url in ("memory:", f"file://{tmp_path}"):
-        for call in (
-            lambda store: store.create_bucket(name),
-            lambda store: store.create_object(name, "k", b"data"),
-            lambda store: store.get_all_objects(name),
-        ):
+        for call in calls:
             with StoreFactory.create(url) as store, pytest.raises(InvalidBucketNameError):
                 call(store)

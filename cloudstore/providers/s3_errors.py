@@ -9,27 +9,36 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from ..driver import ErrorInfo, Request, Response
-from ..errors import CloudStoreError, ErrorKind, error_class
+from ..errors import CloudStoreError, ErrorKind, UnexpectedResponseError, error_class
 from ..wire.dates import retry_after
-from ..wire.xml import read_xml
+from ..wire.xml import XmlNode, read_xml
 
 __all__ = [
     "S3Request",
     "deletion_error",
     "error_fields",
-    "error_info",
-    "is_error",
-    "moved_elsewhere",
+    "is_unexplained",
+    "judged",
     "named_region",
     "request_id",
+    "result_of",
+    "unnamed_region",
 ]
 
 MAX_MESSAGE = 500
 """Characters of a vendor's message that an error keeps."""
+PROXY_STATUS = 407
 FIELDS = ("Code", "Message", "RequestId", "Region", "Condition")
-REQUEST_IDS = ("x-amz-request-id", "x-obs-request-id", "x-cos-request-id", "x-reqid")
+REQUEST_IDS = (
+    "x-amz-request-id",
+    "x-obs-request-id",
+    "x-cos-request-id",
+    "x-bce-request-id",
+    "x-reqid",
+)
 
 _K = ErrorKind
 _ERROR = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<Error[\s>]")
@@ -69,6 +78,7 @@ _STATUSES: Mapping[int, ErrorKind] = MappingProxyType(
         304: _K.NOT_MODIFIED,
         401: _K.AUTHENTICATION,
         403: _K.PERMISSION_DENIED,
+        PROXY_STATUS: _K.TRANSPORT,
         408: _K.UNAVAILABLE,
         412: _K.PRECONDITION_FAILED,
         413: _K.TOO_LARGE,
@@ -80,6 +90,20 @@ _STATUSES: Mapping[int, ErrorKind] = MappingProxyType(
 _RETRYABLE = frozenset({_K.RATE_LIMITED, _K.UNAVAILABLE})
 _EXPIRED = frozenset({"ExpiredToken", "TokenRefreshRequired", "InvalidToken"})
 _ELSEWHERE = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
+_PAGES = ("text/html", "text/plain")
+"""What web servers, portals and firewalls answer with, and S3 does not."""
+_UNEXPLAINED = frozenset({400, 403})
+"""Statuses of refusals that only their bodies tell apart."""
+_ADVICE: Mapping[str, str] = MappingProxyType(
+    {
+        "InvalidAccessKeyId": "check access_key",
+        "SignatureDoesNotMatch": "check secret_key, and access_key",
+        "RequestTimeTooSkewed": "check the clock of this machine",
+        "ExpiredToken": "get new temporary credentials",
+        "InvalidToken": "check session_token",
+        "AuthorizationHeaderMalformed": "check region",
+    }
+)
 
 
 class S3Request(Request):
@@ -95,21 +119,53 @@ class S3Request(Request):
     region: str
 
 
-def is_error(answer: Response) -> bool:
-    """Whether an answer is an error; one of 200 may be, once its body is read."""
-    return answer.status >= 300 or bool(answer.content and _ERROR.match(answer.content))
+def judged(request: S3Request, answer: Response, *, follows: bool) -> ErrorInfo | None:
+    """What is wrong with an answer, if anything; one of 200 may be an error, once its body is read.
+
+    Args:
+        follows: redirects to another region are nothing wrong.
+    """
+    if answer.status < 300 and not answer.content:
+        return None
+    if not _is_foreign(answer):
+        if answer.status < 300 and not _ERROR.match(answer.content):
+            return None
+        if follows and _moved_elsewhere(request, answer):
+            return None
+    return _error_info(request, answer)
 
 
-def error_info(request: S3Request, answer: Response) -> ErrorInfo:
+def _is_foreign(answer: Response) -> bool:
+    """Whether something that is no S3 service answered. Objects' contents are not asked about."""
+    if not answer.content or request_id(answer) is not None or _ERROR.match(answer.content):
+        return False
+    return answer.headers.get("content-type", "").startswith(_PAGES)
+
+
+def is_unexplained(error: CloudStoreError) -> bool:
+    """Whether a HEAD failed for a reason that only a body would tell."""
+    if error.status == 404:
+        return error.request_id is None  # every service has one, a web server has not
+    return error.code is None and error.status in _UNEXPLAINED
+
+
+def _error_info(request: S3Request, answer: Response) -> ErrorInfo:
     """What an error means."""
     fields = error_fields(answer.content)
     code = fields.get("Code") or None
     kind = _kind(request, answer.status, code, fields)
+    message = fields.get("Message", "")[:MAX_MESSAGE] or _words(request, answer.status)
+    if answer.status != PROXY_STATUS and _is_foreign(answer):
+        # That a service is busy, what stands before it may say.
+        busy = kind in _RETRYABLE and answer.status >= 300
+        kind = kind if busy else _K.UNEXPECTED_RESPONSE
+        message = _foreign_words(request, answer)
+    advice = _advice(request, answer, code)
     # A refusal was not applied; of a failure on the server's side nobody knows.
-    failed = kind is _K.UNAVAILABLE and (answer.status >= 500 or answer.status < 300)
+    failed = answer.status < 300 or (kind is _K.UNAVAILABLE and answer.status >= 500)
     return ErrorInfo(
         kind,
-        (fields.get("Message") or f"HTTP {answer.status}")[:MAX_MESSAGE],
+        f"{message} ({advice})" if advice else message,
         retryable=kind in _RETRYABLE or code == "ConditionalRequestConflict",
         retry_after=retry_after(answer.headers),
         outcome="unknown" if failed else "not_applied",
@@ -118,6 +174,69 @@ def error_info(request: S3Request, answer: Response) -> ErrorInfo:
         request_id=request_id(answer) or fields.get("RequestId") or None,
         rejected_credentials=code in _EXPIRED,
     )
+
+
+def _words(request: Request, status: int) -> str:
+    """For an answer that has none."""
+    if status == PROXY_STATUS:
+        return (
+            "the proxy wants a user and a password (HTTP 407): proxy='http://user:password@host:port'"
+        )
+    if request.method == "HEAD" and status in _UNEXPLAINED:
+        return f"refused (HTTP {status}); an answer to HEAD does not say why"
+    return f"HTTP {status}"
+
+
+def _foreign_words(request: Request, answer: Response) -> str:
+    page = answer.headers["content-type"].partition(";")[0]
+    return (
+        f"{request.origin} does not answer as S3 does, but with HTTP {answer.status} and {page}: "
+        "check the endpoint, and what stands before it (a proxy, a firewall)"
+    )
+
+
+def _advice(request: S3Request, answer: Response, code: str | None) -> str | None:
+    """What the user can do about it."""
+    if 300 < answer.status < 400 or code in _ELSEWHERE:
+        region = named_region(answer)
+        if region not in (None, request.region):
+            return f"set region={region!r}"
+        to = urlsplit(answer.headers.get("location", ""))
+        if to.hostname is not None:
+            # No more of it: a whole URL may be signed.
+            return f"it redirects to {to.scheme}://{to.hostname}"
+    return _ADVICE.get(code or "")
+
+
+def unnamed_region(answer: Response) -> UnexpectedResponseError:
+    """The error of a redirect that leads nowhere."""
+    return UnexpectedResponseError(
+        "the bucket is in another region, and the answer does not say which",
+        status=answer.status,
+        code=error_fields(answer.content).get("Code"),
+        request_id=request_id(answer),
+    )
+
+
+def result_of(answer: Response, *, lossy: bool, only_read: bool = False) -> XmlNode:
+    """The XML of a success: its root is a ``ListBucketResult``, ``DeleteResult``, and so on.
+
+    Args:
+        lossy: see `read_xml`.
+        only_read: the request changed nothing.
+
+    Raises:
+        UnexpectedResponseError: it is something else, which must not pass for an empty list.
+    """
+    try:
+        root = read_xml(answer.content, lossy=lossy)
+        if not root.name.endswith("Result"):
+            raise UnexpectedResponseError(f"this is no answer of S3, but <{root.name[:40]}>")
+    except UnexpectedResponseError as exc:
+        exc.status, exc.request_id = answer.status, request_id(answer)
+        exc.outcome = "not_applied" if only_read else "unknown"
+        raise
+    return root
 
 
 def error_fields(content: bytes) -> Mapping[str, str]:
@@ -151,7 +270,7 @@ def _kind(request: S3Request, status: int, code: str | None, fields: Mapping[str
     return kind
 
 
-def moved_elsewhere(request: S3Request, answer: Response) -> bool:
+def _moved_elsewhere(request: S3Request, answer: Response) -> bool:
     """Whether an error says that the bucket is in another region. A HEAD says so without a body."""
     if answer.status in (301, 307):
         return True

@@ -72,6 +72,7 @@ __all__ = [
     "read_headers",
     "refuse_options",
     "required",
+    "smallest_read",
     "start_token",
     "stated_length",
     "upload_page",
@@ -182,6 +183,15 @@ def range_header(span: ByteRange) -> str:
     if span.start < 0:
         return f"bytes={span.start}"
     return f"bytes={span.start}-" if span.end is None else f"bytes={span.start}-{span.end - 1}"
+
+
+def smallest_read(
+    key: str = "", query: Sequence[tuple[str, str]] = (), headers: Mapping[str, str] | None = None
+) -> tuple[str, Sequence[tuple[str, str]], Mapping[str, str]]:
+    """Key, query and headers of the GET that needs the same permission as a HEAD, and little else."""
+    if key:
+        return key, query, {"range": range_header(ByteRange(0, 1))}
+    return key, [("list-type", "2"), ("max-keys", "1")], {}
 
 
 def copy_source(bucket: str, key: str, if_match: str | None) -> dict[str, str]:

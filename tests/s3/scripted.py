@@ -50,6 +50,7 @@ class ScriptedServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # head and body go out one by one
 
             def handle_one_request(self) -> None:
                 self.raw_requestline = self.rfile.readline(65536)

@@ -250,6 +250,24 @@ def test_credentials_that_are_rejected_are_asked_for_anew(
         assert len(server.asked) == 2
 
 
+def test_credentials_that_a_head_rejects_are_asked_for_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer to HEAD has no body to say that they have expired."""
+    shared_credentials(tmp_path, monkeypatch, "OLDKEY")
+
+    def script(asked: Asked) -> Say:
+        if "OLDKEY" in asked.headers["authorization"]:
+            shared_credentials(tmp_path, monkeypatch, "NEWKEY")
+            return Say(400, "" if asked.method == "HEAD" else error("ExpiredToken"))
+        return Say(200, b"x", {"etag": '"e"'})
+
+    with ScriptedServer(script) as server:
+        with Store(S3Config(endpoint=server.url, preset="aws")) as store:
+            assert store.head_object("bucket", "k").etag == "e"
+        assert [asked.method for asked in server.asked] == ["HEAD", "GET", "GET", "HEAD"]
+
+
 def test_given_credentials_that_are_rejected_are_not_tried_twice() -> None:
     with ScriptedServer(lambda _: Say(400, error("ExpiredToken"))) as server:
         with Store(S3Config(**KEYS, endpoint=server.url)) as store, pytest.raises(AuthenticationError):
