@@ -6,7 +6,11 @@ boto3 is optional (extra ``cloudstore[s3]``) and slow to import, so it is import
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from typing import Any
 
@@ -16,6 +20,10 @@ from ..errors import AuthenticationError, ConfigError, ErrorKind, MissingDepende
 from ..wire.sigv4 import Signer
 
 __all__ = ["Keys", "boto3_client", "chain_error", "configured_keys", "find_keys"]
+
+
+_ASKING: ContextVar[bool] = ContextVar("cloudstore_asks_the_chain", default=False)
+_TELLS_SECRETS = ("boto3", "botocore", "urllib3")
 
 
 class Keys:
@@ -87,6 +95,26 @@ def _module(name: str) -> Any:
         ) from exc
 
 
+def _is_heard(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG or not _ASKING.get()
+
+
+@contextmanager
+def _no_debugging() -> Iterator[None]:
+    """Meanwhile, what boto3 logs at DEBUG in this thread is dropped: STS's answers hold the keys.
+
+    The filter stays at the loggers, and lets pass what anybody else does.
+    """
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if name.startswith(_TELLS_SECRETS) and isinstance(logger, logging.Logger):
+            logger.addFilter(_is_heard)
+    token = _ASKING.set(True)
+    try:
+        yield
+    finally:
+        _ASKING.reset(token)
+
+
 def find_keys() -> Keys:
     """The keys that AWS's own tools would use. Blocks: it may read files and ask the machine's host.
 
@@ -94,10 +122,12 @@ def find_keys() -> Keys:
         AuthenticationError: there are none.
         MissingDependencyError
     """
-    found = _module("boto3.session").Session().get_credentials()
-    if found is None:
-        raise AuthenticationError("no credentials were found; give access_key and secret_key")
-    frozen = found.get_frozen_credentials()
+    session = _module("boto3.session")
+    with _no_debugging():
+        found = session.Session().get_credentials()
+        if found is None:
+            raise AuthenticationError("no credentials were found; give access_key and secret_key")
+        frozen = found.get_frozen_credentials()
     expires = getattr(found, "_expiry_time", None)  # nothing public tells
     at = None if expires is None else expires.timestamp()
     return Keys(frozen.access_key, frozen.secret_key, frozen.token, at)
