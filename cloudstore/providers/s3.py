@@ -71,7 +71,7 @@ from . import s3_messages as messages
 from .s3_account import Keys
 from .s3_errors import S3Request
 from .s3_messages import CHECKSUM, OPTION_HEADERS
-from .s3_presets import BUCKET_NAMES, CONDITIONS, PRESETS
+from .s3_presets import ALLOWED_BY, BUCKET_NAMES, CONDITIONS, PRESETS
 
 __all__ = ["S3Config", "S3Driver"]
 
@@ -170,7 +170,7 @@ class S3Driver(Driver):
             switched = dict.fromkeys(CONDITIONS, config.conditional_writes)
             self.capabilities = replace(preset.capabilities, **switched)
         self.limits, self.key_rule = preset.limits, preset.key_rule
-        self.bucket_name_rule = BUCKET_NAMES
+        self.bucket_name_rule, self.allowed_by = BUCKET_NAMES, ALLOWED_BY
         self.vendor_options = MappingProxyType({"s3": frozenset(OPTION_HEADERS)})
         self.max_request_age = MAX_REQUEST_AGE_SECONDS
 

@@ -81,6 +81,7 @@ class FailoverDriver(Driver):
         self._stagger = stagger
         self.endpoint = f"failover({first.endpoint}, {second.endpoint})"
         self.vendor_options = {**first.vendor_options, **second.vendor_options}
+        self.allowed_by = {**first.allowed_by, **second.allowed_by}
         self.max_request_age = None
         if first.max_request_age is not None and second.max_request_age is not None:
             self.max_request_age = max(first.max_request_age, second.max_request_age)

@@ -136,8 +136,11 @@ def test_unknown_endpoint_gets_what_is_safe() -> None:
     driver = S3Config(**KEYS, endpoint="https://s3.example").create_driver()
     has = driver.capabilities.names()
     assert not has & {*CONDITIONS, "versions", "tags", "checksum_crc32", "presign_post"}
-    with Store(driver) as store, pytest.raises(UnsupportedError):
-        store.create_object("bucket", "k", b"", if_absent=True)
+    with Store(driver) as store:
+        with pytest.raises(UnsupportedError, match=r"allow it by S3Config\(conditional_writes=True\)"):
+            store.create_object("bucket", "k", b"", if_absent=True)
+        with pytest.raises(UnsupportedError, match=r"^s3 has no tags \["):
+            store.create_object("bucket", "k", b"", tags={"a": "b"})
 
 
 @pytest.mark.parametrize("switch", [True, False])
