@@ -255,7 +255,9 @@ class FailoverDriver(Driver):
         try:
             info = yield from self._children[0].head_object(ctx, bucket, key, GetOptions())
         except NotFoundError as exc:
-            if not isinstance(exc, ObjectNotFoundError):
+            if type(exc) is NotFoundError:  # from a vendor that does not tell which it is
+                yield from self._children[0].head_bucket(ctx, bucket)
+            elif not isinstance(exc, ObjectNotFoundError):
                 raise
             raise PreconditionFailedError("there is no object") from exc
         if _stamp_of(0, info) != if_match:
