@@ -80,7 +80,9 @@ def require(driver: Driver, *features: str) -> None:
     """Raises UnsupportedError unless the driver has all of these capabilities."""
     for feature in features:
         if not getattr(driver.capabilities, feature):
-            raise UnsupportedError(f"{driver.scheme} has no {feature}")
+            how = driver.allowed_by.get(feature)
+            words = f"; where the service does, allow it by {how}" if how else ""
+            raise UnsupportedError(f"{driver.scheme} has no {feature}{words}")
 
 
 def check_bucket(driver: Driver, bucket: object) -> None:

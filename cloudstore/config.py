@@ -28,6 +28,10 @@ from .policy import RetryPolicy, Timeouts, TransferConfig
 __all__ = ["Config", "Profile", "Secret", "load_profile"]
 
 
+_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]*:[^/?#]*@")
+"""A URL with a user's password in it (RFC 3986 §3.2.1)."""
+
+
 class Secret:
     """A string that shows itself only when asked: never in a repr, a log or an error."""
 
@@ -63,7 +67,8 @@ class Config(ABC):
         timeouts, retry, transfer: see `Timeouts`, `RetryPolicy`, `TransferConfig`.
         ca_file: a file of certificates to trust instead of the usual ones.
         verify: False switches the verification of TLS certificates off.
-        proxy: URL of an HTTP proxy; None takes it from the environment, "" uses none.
+        proxy: URL of an HTTP proxy; None takes it from the environment, "" uses none. Not shown: it may
+            hold a password.
         max_connections: how many connections are kept open to one endpoint.
     """
 
@@ -83,7 +88,7 @@ class Config(ABC):
     transfer: TransferConfig = field(default_factory=TransferConfig)
     ca_file: str | None = None
     verify: bool = True
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     max_connections: int = 64
 
     def __post_init__(self) -> None:
@@ -91,6 +96,12 @@ class Config(ABC):
             value = getattr(self, f.name)
             if "Secret" in str(f.type) and isinstance(value, str):
                 object.__setattr__(self, f.name, Secret(value))
+            elif f.repr and isinstance(value, str) and _PASSWORD.match(value):
+                raise _OptionError(
+                    f"option {f.name!r} is a URL with a secret, and would be shown",
+                    self.scheme,
+                    (f.name,),
+                )
         if self.max_connections < 1:
             raise _OptionError(
                 "option 'max_connections' must be at least 1", self.scheme, ("max_connections",)

@@ -30,6 +30,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 from .bodies import Body, Payload
@@ -494,6 +495,7 @@ class Driver(ABC):
         scheme: the vendor's name in errors, in `vendor_options` and in a mapping's ``provider``.
         endpoint: names the service in events and keys the retry budget; holds no secret.
         vendor_options: per scheme, the option names that ``vendor_options=`` may hold.
+        allowed_by: for capabilities that are not declared and that the user may allow, how.
         max_request_age: seconds until which a request, once signed, can still be accepted by the
             vendor; None where that is unbounded. Redundancy needs it.
     """
@@ -505,6 +507,7 @@ class Driver(ABC):
     bucket_name_rule: BucketNameRule
     endpoint: str = ""
     vendor_options: Mapping[str, frozenset[str]]
+    allowed_by: Mapping[str, str] = MappingProxyType({})
     max_request_age: float | None = None
 
     # --- account ---

@@ -105,7 +105,7 @@ class Operations:
         self._random = chance or random.SystemRandom()
         self._asynchronous = asynchronous
         self._discovered = False
-        self._good_bucket = ""
+        self._good_bucket: object = self  # no bucket yet, and equal to no name
 
     def context(
         self,

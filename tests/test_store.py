@@ -6,6 +6,8 @@ import logging
 import os
 import pickle
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +16,14 @@ from cloudstore import (
     CloudStoreError,
     Event,
     InvalidArgumentError,
+    InvalidBucketNameError,
     MemoryConfig,
     ObjectNotFoundError,
     PartialFailureError,
     ReplicationError,
     Store,
     StoreClosedError,
+    StoreFactory,
     UnsupportedError,
 )
 from cloudstore import errors as errors_module
@@ -202,3 +206,16 @@ def test_the_logger_is_quiet_unless_asked(caplog: pytest.LogCaptureFixture) -> N
     store.create_bucket("bucket")
     store.create_object("bucket", "key", "x")
     assert "s3cr3t" not in caplog.text + repr(store)
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_first_bucket_of_a_store_is_checked_too(name: Any, tmp_path: Path) -> None:
+    calls: list[Callable[[Store], object]] = [
+        lambda store: store.create_bucket(name),
+        lambda store: store.create_object(name, "k", b"data"),
+        lambda store: store.get_all_objects(name),
+    ]
+    for url in ("memory:", f"file://{tmp_path}"):
+        for call in calls:
+            with StoreFactory.create(url) as store, pytest.raises(InvalidBucketNameError):
+                call(store)

@@ -39,7 +39,6 @@ from ..errors import (
     ConfigError,
     ErrorKind,
     NotFoundError,
-    PermissionDeniedError,
     RangeNotSatisfiableError,
     UnexpectedResponseError,
 )
@@ -73,7 +72,7 @@ from .s3_administration import AdministeredS3
 from .s3_boto3 import Ask, Boto3, sdk_error
 from .s3_errors import S3Request
 from .s3_messages import CHECKSUM, OPTION_HEADERS
-from .s3_presets import BUCKET_NAMES, CONDITIONS, PRESETS
+from .s3_presets import ALLOWED_BY, BUCKET_NAMES, CONDITIONS, PRESETS
 
 __all__ = ["S3Config", "S3Driver"]
 
@@ -179,7 +178,7 @@ class S3Driver(AdministeredS3):
             switched = dict.fromkeys(CONDITIONS, config.conditional_writes)
             self.capabilities = replace(preset.capabilities, **switched)
         self.limits, self.key_rule = preset.limits, preset.key_rule
-        self.bucket_name_rule = BUCKET_NAMES
+        self.bucket_name_rule, self.allowed_by = BUCKET_NAMES, ALLOWED_BY
         self.vendor_options = MappingProxyType({"s3": frozenset(OPTION_HEADERS)})
         self.max_request_age = MAX_REQUEST_AGE_SECONDS
 
@@ -224,12 +223,8 @@ class S3Driver(AdministeredS3):
                 return sdk_error(asked, failure)
             return account.chain_error(failure)
         assert isinstance(request, S3Request)
-        if not errors.is_error(failure):
-            return None
-        if self._preset.redirects and errors.moved_elsewhere(request, failure):
-            return None
-        info = errors.error_info(request, failure)
-        if self._keys is not None:
+        info = errors.judged(request, failure, follows=self._preset.redirects)
+        if info is not None and self._keys is not None:
             info.rejected_credentials = False  # there are no others to ask for
         return info
 
@@ -275,12 +270,7 @@ class S3Driver(AdministeredS3):
                 anywhere = self._place(bucket, LOCATION_FREE_REGION)
                 region = errors.named_region((yield self._request(ctx, "HEAD", anywhere)))
             if region is None or region == place.region:
-                raise UnexpectedResponseError(
-                    "the bucket is in another region, and the answer does not say which",
-                    status=answer.status,
-                    code=errors.error_fields(answer.content).get("Code"),
-                    request_id=errors.request_id(answer),
-                )
+                raise errors.unnamed_region(answer)
             return OnceValue(self._place(bucket, region))
 
         found: _Place = yield Once(self, ctx, f"place of {bucket}", find, stale=place)
@@ -334,7 +324,18 @@ class S3Driver(AdministeredS3):
     def _ask(self, ctx: OpContext, method: str, bucket: str, key: str, *args: Any) -> Flow[XmlNode]:
         """The XML of the answer to a `_send`. One about an object only echoes its key."""
         answer = yield from self._send(ctx, method, bucket, key, *args)
-        return errors.read_answer(answer, lossy=bool(key), reads=method == "GET")
+        return errors.result_of(answer, lossy=bool(key), only_read=method == "GET")
+
+    def _look(self, ctx: OpContext, bucket: str, *args: Any) -> Flow[Response]:
+        """The answer to a HEAD. Where that is refused, a GET finds out why, for it has a body."""
+        try:
+            return (yield from self._send(ctx, "HEAD", bucket, *args))
+        except CloudStoreError as exc:
+            if not errors.is_unexplained(exc):
+                raise
+        yield from self._send(ctx, "GET", bucket, *messages.smallest_read(*args))
+        # It is allowed: by credentials that are new, perhaps.
+        return (yield from self._send(ctx, "HEAD", bucket, *args))
 
     def _add_digests(
         self,
@@ -361,9 +362,10 @@ class S3Driver(AdministeredS3):
         """See `Driver`. Looks first, because some services, and AWS in us-east-1, answer 200 to the
         bucket's owner; of two owners who look at the same time, both are then told so."""
         try:
-            yield from self.head_bucket(ctx, bucket)
-        except (NotFoundError, PermissionDeniedError):
-            pass
+            yield from self._send(ctx, "HEAD", bucket)
+        except CloudStoreError as exc:  # why it was refused, the answer to PUT says
+            if not (errors.is_unexplained(exc) or isinstance(exc, NotFoundError)):
+                raise
         else:
             raise BucketAlreadyExistsError("there is a bucket of this name")
         payload = None
@@ -379,7 +381,7 @@ class S3Driver(AdministeredS3):
 
     def head_bucket(self, ctx: OpContext, bucket: str) -> Flow[BucketInfo]:
         """See `Driver`."""
-        answer = yield from self._send(ctx, "HEAD", bucket)
+        answer = yield from self._look(ctx, bucket)
         return BucketInfo(bucket, None, answer.headers.get("x-amz-bucket-region"))
 
     def list_buckets(self, ctx: OpContext) -> Flow[list[BucketInfo]]:
@@ -442,7 +444,7 @@ class S3Driver(AdministeredS3):
     ) -> Flow[ObjectInfo]:
         """See `Driver`."""
         query, headers = self._read_request(options)
-        answer = yield from self._send(ctx, "HEAD", bucket, key, query, headers)
+        answer = yield from self._look(ctx, bucket, key, query, headers)
         return messages.object_info(key, answer.headers, messages.stated_length(answer))
 
     def _read_request(self, options: GetOptions) -> tuple[list[tuple[str, str]], dict[str, str]]:
@@ -486,7 +488,7 @@ class S3Driver(AdministeredS3):
         if put.tags:
             headers["x-amz-tagging-directive"] = "REPLACE"
         answer = yield from self._send(ctx, "PUT", to_bucket, to_key, (), headers)
-        root = errors.read_answer(answer, lossy=True)
+        root = errors.result_of(answer, lossy=True)
         etag, modified = messages.etag_of(root.text("ETag")), iso_time(root.text("LastModified"))
         return PutResult(etag, answer.headers.get("x-amz-version-id"), modified)
 
@@ -495,7 +497,8 @@ class S3Driver(AdministeredS3):
         services hide it."""
         peek = messages.peek_options(options)
         query = messages.list_query(peek or options)
-        page = messages.page_of((yield from self._send(ctx, "GET", bucket, "", query)).content)
+        answer = yield from self._send(ctx, "GET", bucket, "", query)
+        page = messages.page_of(*errors.rows_of(answer, "Contents", messages.LISTED))
         if peek is not None:
             shown = [peek.prefix] if page.objects else []
             return Page([], shown, messages.start_token(options.start_after))
@@ -586,7 +589,7 @@ class S3Driver(AdministeredS3):
         payload = messages.completion(parts, checksums=self._preset.crc32)
         query = [("uploadId", ref.upload_id)]
         answer = yield from self._send(ctx, "POST", ref.bucket, ref.key, query, headers, payload)
-        root = errors.read_answer(answer, lossy=True) if answer.content else None
+        root = errors.result_of(answer, lossy=True) if answer.content else None
         etag = messages.etag_of(root.text("ETag")) if root is not None else None
         if etag is not None:
             return PutResult(etag, answer.headers.get("x-amz-version-id"))

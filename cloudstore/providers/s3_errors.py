@@ -7,14 +7,17 @@ services add.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..driver import ErrorInfo, Request, Response
 from ..errors import CloudStoreError, ErrorKind, Outcome, UnexpectedResponseError, error_class
 from ..wire.dates import retry_after
 from ..wire.xml import XmlNode, read_xml
+from ..wire.xml_rows import read_rows
 
 __all__ = [
     "EXPIRED",
@@ -22,22 +25,30 @@ __all__ = [
     "add_answer",
     "deletion_error",
     "error_fields",
-    "error_info",
-    "is_error",
-    "moved_elsewhere",
+    "is_unexplained",
+    "judged",
     "named_region",
-    "read_answer",
     "request_id",
+    "result_of",
+    "rows_of",
     "sdk_error_info",
     "shortened",
+    "unnamed_region",
 ]
 
 MAX_MESSAGE = 500
 """Characters of a vendor's message that an error keeps."""
 MAX_WORD = 200
 """Characters that an error keeps of a code and a request's id; no vendor's are half as long."""
+PROXY_STATUS = 407
 FIELDS = ("Code", "Message", "RequestId", "Region", "Condition")
-REQUEST_IDS = ("x-amz-request-id", "x-obs-request-id", "x-cos-request-id", "x-reqid")
+REQUEST_IDS = (
+    "x-amz-request-id",
+    "x-obs-request-id",
+    "x-cos-request-id",
+    "x-bce-request-id",
+    "x-reqid",
+)
 
 _K = ErrorKind
 _REGION = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -80,6 +91,7 @@ _STATUSES: Mapping[int, ErrorKind] = MappingProxyType(
         304: _K.NOT_MODIFIED,
         401: _K.AUTHENTICATION,
         403: _K.PERMISSION_DENIED,
+        PROXY_STATUS: _K.TRANSPORT,
         408: _K.UNAVAILABLE,
         412: _K.PRECONDITION_FAILED,
         413: _K.TOO_LARGE,
@@ -99,6 +111,20 @@ _HINTS: Mapping[str, str] = MappingProxyType(
 )
 """What a code means, where the vendor's words do not say what to do."""
 _ELSEWHERE = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
+_PAGES = ("text/html", "text/plain")
+"""What web servers, portals and firewalls answer with, and S3 does not."""
+_UNEXPLAINED = frozenset({400, 403})
+"""Statuses of refusals that only their bodies tell apart."""
+_ADVICE: Mapping[str, str] = MappingProxyType(
+    {
+        "InvalidAccessKeyId": "check access_key",
+        "SignatureDoesNotMatch": "check secret_key, and access_key",
+        "RequestTimeTooSkewed": "check the clock of this machine",
+        "ExpiredToken": "get new temporary credentials",
+        "InvalidToken": "check session_token",
+        "AuthorizationHeaderMalformed": "check region",
+    }
+)
 
 
 class S3Request(Request):
@@ -114,17 +140,49 @@ class S3Request(Request):
     region: str
 
 
-def is_error(answer: Response) -> bool:
-    """Whether an answer is an error; one of 200 may be, once its body is read."""
-    return answer.status >= 300 or bool(answer.content and _ERROR.match(answer.content))
+def judged(request: S3Request, answer: Response, *, follows: bool) -> ErrorInfo | None:
+    """What is wrong with an answer, if anything; one of 200 may be an error, once its body is read.
+
+    Args:
+        follows: redirects to another region are nothing wrong.
+    """
+    if answer.status < 300 and not answer.content:
+        return None
+    if not _is_foreign(answer):
+        if answer.status < 300 and not _ERROR.match(answer.content):
+            return None
+        if follows and _moved_elsewhere(request, answer):
+            return None
+    return _error_info(request, answer)
 
 
-def error_info(request: S3Request, answer: Response) -> ErrorInfo:
+def _is_foreign(answer: Response) -> bool:
+    """Whether something that is no S3 service answered. Objects' contents are not asked about."""
+    if not answer.content or request_id(answer) is not None or _ERROR.match(answer.content):
+        return False
+    return answer.headers.get("content-type", "").startswith(_PAGES)
+
+
+def is_unexplained(error: CloudStoreError) -> bool:
+    """Whether a HEAD failed for a reason that only a body would tell."""
+    if error.status == 404:
+        return error.request_id is None  # every service has one, a web server has not
+    return error.code is None and error.status in _UNEXPLAINED
+
+
+def _error_info(request: S3Request, answer: Response) -> ErrorInfo:
     """What an error means."""
     fields = error_fields(answer.content)
     code = fields.get("Code") or None
     kind = _kind(request, answer.status, code, fields)
-    info = _info(kind, code, answer, fields.get("Message"))
+    message = shortened(fields.get("Message") or _words(request, answer.status))
+    if answer.status != PROXY_STATUS and _is_foreign(answer):
+        # That a service is busy, what stands before it may say.
+        busy = kind in _RETRYABLE and answer.status >= 300
+        kind = kind if busy else _K.UNEXPECTED_RESPONSE
+        message = _foreign_words(request, answer)
+    advice = _advice(request, answer, code)
+    info = _info(kind, code, answer, f"{message} ({advice})" if advice else message)
     info.request_id = info.request_id or fields.get("RequestId") or None
     info.rejected_credentials = code in EXPIRED
     return info
@@ -154,7 +212,7 @@ def sdk_error_info(said: Mapping[str, Any], *, missing: ErrorKind, outcome: Outc
 
 def _info(kind: ErrorKind, code: str | None, answer: Response, message: str | None) -> ErrorInfo:
     # A refusal was not applied; of a failure on the server's side nobody knows.
-    failed = kind is _K.UNAVAILABLE and (answer.status >= 500 or answer.status < 300)
+    failed = answer.status < 300 or (kind is _K.UNAVAILABLE and answer.status >= 500)
     return ErrorInfo(
         kind,
         _HINTS.get(code or "") or shortened(message or f"HTTP {answer.status}"),
@@ -170,6 +228,94 @@ def _info(kind: ErrorKind, code: str | None, answer: Response, message: str | No
 def shortened(message: str) -> str:
     """As much of a vendor's message as an error keeps."""
     return message[:MAX_MESSAGE]
+
+
+def _words(request: Request, status: int) -> str:
+    """For an answer that has none."""
+    if status == PROXY_STATUS:
+        return (
+            "the proxy wants a user and a password (HTTP 407): proxy='http://user:password@host:port'"
+        )
+    if request.method == "HEAD" and status in _UNEXPLAINED:
+        return f"refused (HTTP {status}); an answer to HEAD does not say why"
+    return f"HTTP {status}"
+
+
+def _foreign_words(request: Request, answer: Response) -> str:
+    page = answer.headers["content-type"].partition(";")[0]
+    return (
+        f"{request.origin} does not answer as S3 does, but with HTTP {answer.status} and {page}: "
+        "check the endpoint, and what stands before it (a proxy, a firewall)"
+    )
+
+
+def _advice(request: S3Request, answer: Response, code: str | None) -> str | None:
+    """What the user can do about it."""
+    if 300 < answer.status < 400 or code in _ELSEWHERE:
+        region = named_region(answer)
+        if region not in (None, request.region):
+            return f"set region={region!r}"
+        to = urlsplit(answer.headers.get("location", ""))
+        if to.hostname is not None:
+            # No more of it: a whole URL may be signed.
+            return f"it redirects to {to.scheme}://{to.hostname}"
+    return _ADVICE.get(code or "")
+
+
+def unnamed_region(answer: Response) -> UnexpectedResponseError:
+    """The error of a redirect that leads nowhere."""
+    return UnexpectedResponseError(
+        "the bucket is in another region, and the answer does not say which",
+        status=answer.status,
+        code=error_fields(answer.content).get("Code"),
+        request_id=request_id(answer),
+    )
+
+
+def result_of(answer: Response, *, lossy: bool, only_read: bool = False) -> XmlNode:
+    """The XML of a success: its root is a ``ListBucketResult``, ``DeleteResult``, and so on.
+
+    Args:
+        lossy: see `read_xml`.
+        only_read: the request changed nothing.
+
+    Raises:
+        UnexpectedResponseError: it is something else, which must not pass for an empty list. Of a
+            change nobody knows then whether it was made.
+    """
+    with _judging(answer, only_read=only_read):
+        root = read_xml(answer.content, lossy=lossy)
+        _check_root(root)
+    return root
+
+
+def rows_of(
+    answer: Response, name: str, fields: Sequence[str]
+) -> tuple[XmlNode, list[tuple[str | None, ...]]]:
+    """The same of a listing, whose rows are many: see `read_rows`.
+
+    Raises:
+        UnexpectedResponseError
+    """
+    with _judging(answer, only_read=True):
+        root, rows = read_rows(answer.content, name, fields)
+        _check_root(root)
+    return root, rows
+
+
+@contextmanager
+def _judging(answer: Response, *, only_read: bool) -> Iterator[None]:
+    try:
+        yield
+    except UnexpectedResponseError as exc:
+        exc.outcome = "not_applied" if only_read else "unknown"
+        add_answer(exc, answer)
+        raise
+
+
+def _check_root(root: XmlNode) -> None:
+    if not root.name.endswith("Result"):
+        raise UnexpectedResponseError(f"this is no answer of S3, but <{root.name[:40]}>")
 
 
 def error_fields(content: bytes) -> Mapping[str, str]:
@@ -210,7 +356,7 @@ def _plain_kind(code: str | None, status: int, missing: ErrorKind) -> ErrorKind:
     return _K.UNAVAILABLE if status >= 500 or status < 300 else _K.UNEXPECTED_RESPONSE
 
 
-def moved_elsewhere(request: S3Request, answer: Response) -> bool:
+def _moved_elsewhere(request: S3Request, answer: Response) -> bool:
     """Whether an error says that the bucket is in another region. A HEAD says so without a body."""
     if answer.status in (301, 307):
         return True
@@ -230,25 +376,6 @@ def request_id(answer: Response) -> str | None:
     """By which the vendor's support finds a request."""
     found = (answer.headers[name] for name in REQUEST_IDS if name in answer.headers)
     return next(found, "")[:MAX_WORD] or None
-
-
-def read_answer(answer: Response, *, lossy: bool = False, reads: bool = False) -> XmlNode:
-    """The XML of an answer of success.
-
-    Args:
-        lossy: see `read_xml`.
-        reads: the request changed nothing.
-
-    Raises:
-        UnexpectedResponseError: it is none. Of a change nobody knows then whether it was made.
-    """
-    try:
-        return read_xml(answer.content, lossy=lossy)
-    except UnexpectedResponseError as exc:
-        if reads:
-            exc.outcome = "not_applied"
-        add_answer(exc, answer)
-        raise
 
 
 def add_answer(error: BaseException, answer: Response) -> None:

@@ -10,7 +10,7 @@ import binascii
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from types import MappingProxyType
@@ -43,10 +43,10 @@ from ..wire.dates import http_date, http_time, iso_time
 from ..wire.encoded_words import decode_words, encode_words
 from ..wire.sigv4 import Signer, encode_path, encode_query
 from ..wire.xml import XmlNode
-from ..wire.xml_rows import read_rows
 
 __all__ = [
     "CHECKSUM",
+    "LISTED",
     "OPTION_HEADERS",
     "base64_digest",
     "bucket_infos",
@@ -77,6 +77,7 @@ __all__ = [
     "read_headers",
     "refuse_options",
     "required",
+    "smallest_read",
     "start_token",
     "stated_length",
     "upload_page",
@@ -99,7 +100,7 @@ OPTION_HEADERS: Mapping[str, str] = MappingProxyType(
 """``vendor_options={"s3": {…}}`` of writes, and the headers that they become."""
 
 _CHECKSUM_HEADERS = tuple((name, CHECKSUM + name) for name in ("crc32", "sha1", "sha256"))
-_LISTED = ("Key", "Size", "ETag", "LastModified", "StorageClass")
+LISTED = ("Key", "Size", "ETag", "LastModified", "StorageClass")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})\Z")
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _TRIMMED = re.compile(r"\s|.*\s\Z", re.DOTALL)
@@ -189,6 +190,15 @@ def range_header(span: ByteRange) -> str:
     if span.start < 0:
         return f"bytes={span.start}"
     return f"bytes={span.start}-" if span.end is None else f"bytes={span.start}-{span.end - 1}"
+
+
+def smallest_read(
+    key: str = "", query: Sequence[tuple[str, str]] = (), headers: Mapping[str, str] | None = None
+) -> tuple[str, Sequence[tuple[str, str]], Mapping[str, str]]:
+    """Key, query and headers of the GET that needs the same permission as a HEAD, and little else."""
+    if key:
+        return key, query, {"range": range_header(ByteRange(0, 1))}
+    return key, [("list-type", "2"), ("max-keys", "1")], {}
 
 
 def copy_source(bucket: str, key: str, if_match: str | None) -> dict[str, str]:
@@ -524,9 +534,11 @@ def _count(text: str) -> int:
     return count
 
 
-def page_of(content: bytes) -> Page:
-    """A page of ListObjectsV2. Its token is in a form that no other text has."""
-    root, rows = read_rows(content, "Contents", _LISTED)
+def page_of(root: XmlNode, rows: Iterable[tuple[str | None, ...]]) -> Page:
+    """A page of ListObjectsV2, whose rows have the fields `LISTED`.
+
+    Its token is in a form that no other text has.
+    """
     decode = _decoder(root)
     page = Page()
     with _whole_rows():

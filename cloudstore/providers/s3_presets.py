@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from ..capabilities import BucketNameRule, Capabilities, KeyRule, Limits
 
-__all__ = ["BUCKET_NAMES", "CONDITIONS", "NO_XML", "PRESETS", "Preset"]
+__all__ = ["ALLOWED_BY", "BUCKET_NAMES", "CONDITIONS", "NO_XML", "PRESETS", "Preset"]
 
 BUCKET_NAMES = BucketNameRule(
     (
@@ -72,6 +72,9 @@ CONDITIONS: Mapping[str, bool] = MappingProxyType(
     }
 )
 """What `S3Config.conditional_writes` switches."""
+ALLOWED_BY: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(CONDITIONS, "S3Config(conditional_writes=True)")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,6 +80,7 @@ class FailoverDriver(Driver):
         self._stagger = stagger
         self.endpoint = f"failover({first.endpoint}, {second.endpoint})"
         self.vendor_options = {**first.vendor_options, **second.vendor_options}
+        self.allowed_by = {**first.allowed_by, **second.allowed_by}
         self.max_request_age = None
         if first.max_request_age is not None and second.max_request_age is not None:
             self.max_request_age = max(first.max_request_age, second.max_request_age)
@@ -266,7 +267,9 @@ class FailoverDriver(Driver):
         try:
             info = yield from self._children[0].head_object(ctx, bucket, key, GetOptions())
         except NotFoundError as exc:
-            if not isinstance(exc, ObjectNotFoundError):
+            if type(exc) is NotFoundError:  # from a vendor that does not tell which it is
+                yield from self._children[0].head_bucket(ctx, bucket)
+            elif not isinstance(exc, ObjectNotFoundError):
                 raise
             raise PreconditionFailedError("there is no object") from exc
         if _stamp_of(0, info) != if_match:

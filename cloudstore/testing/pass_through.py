@@ -81,6 +81,11 @@ class PassThroughDriver(Driver):
         return self.inner.vendor_options
 
     @property
+    def allowed_by(self) -> Mapping[str, str]:  # type: ignore[override]
+        """That of `inner`."""
+        return self.inner.allowed_by
+
+    @property
     def max_request_age(self) -> float | None:  # type: ignore[override]
         """That of `inner`."""
         return self.inner.max_request_age

@@ -37,6 +37,9 @@ class Proxy(NamedTuple):
     def __repr__(self) -> str:
         return f"Proxy({self.host}:{self.port})"
 
+    def __str__(self) -> str:
+        return f"the proxy {self.host}:{self.port}"
+
 
 def parse_origin(origin: str) -> Endpoint:
     """The parts of ``scheme://host[:port]``.

@@ -71,6 +71,10 @@ class TimeUpError(Exception):
     """A primitive waited for as long as it was allowed to."""
 
 
+_LOST_IN_HANDSHAKE = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""The connection broke; what else fails in a handshake fails again."""
+
+
 class _SilentEndError(Exception):
     """The connection ended before anything of an answer came.
 
@@ -211,7 +215,9 @@ class Exchanger(ABC):
                     connection, request, head, size, expects=expects, scope=scope
                 )
             except _SilentEndError as exc:
-                raise _closed_before_answer(exc.outcome) from None
+                # So a server of TLS takes plain HTTP.
+                hint = "" if pool.endpoint.tls else "; is it https:// there?"
+                raise _closed_before_answer(exc.outcome, hint) from None
         if response.status != EXPECTATION_FAILED or not expects:
             return response
         # RFC 9110 §10.1.1: the request is sent again without the expectation.
@@ -411,7 +417,7 @@ class Exchanger(ABC):
                         raise
             raise TransportError("this host has no address", retryable=True)
         except Exception as exc:
-            error = _connect_error(exc, host, port, ctx)
+            error = _connect_error(exc, pool, ctx)
             if error is None or error is exc:
                 raise
             raise error from exc
@@ -453,17 +459,18 @@ class Exchanger(ABC):
             looked = len(connection.ahead)
             data = await self._receive(connection, _left(end))
             if not data:
-                raise TransportError(f"the proxy {proxy!r} closed the connection", retryable=True)
+                raise TransportError(f"{proxy} closed the connection", retryable=True)
             connection.ahead += data
         head = parse_head(connection.ahead[:at], "CONNECT")
         if not 200 <= head.status < 300:
+            wants = ": it wants a user and a password" if head.status == 407 else ""
             raise TransportError(
-                f"the proxy {proxy!r} refused with {head.status}",
+                f"{proxy} refused a tunnel to {authority} with {head.status}{wants}",
                 status=head.status,
                 retryable=head.status >= 500,
             )
         if len(connection.ahead) > at:
-            raise TransportError(f"the proxy {proxy!r} sent more than its answer")
+            raise TransportError(f"{proxy} sent more than its answer")
         connection.ahead = b""
 
     def _tls_context(self) -> ssl.SSLContext:
@@ -481,9 +488,9 @@ def _left(end: float) -> float:
     return left
 
 
-def _closed_before_answer(outcome: Outcome) -> TransportError:
+def _closed_before_answer(outcome: Outcome, hint: str = "") -> TransportError:
     return TransportError(
-        "the connection was closed before the answer", retryable=True, outcome=outcome
+        f"the connection was closed before the answer{hint}", retryable=True, outcome=outcome
     )
 
 
@@ -510,25 +517,29 @@ def _request_head(
     return encode_head(request.method, target, headers, extra)
 
 
-def _connect_error(
-    error: BaseException, host: str, port: int, ctx: OpContext
-) -> CloudStoreError | None:
+def _connect_error(error: BaseException, pool: Pool, ctx: OpContext) -> CloudStoreError | None:
     """What a failure to connect means; None: it is none of ours. Nothing was asked for yet."""
-    where = f"{host}:{port}"
+    server = authority_of(pool.endpoint, always_port=True)
+    where = server if pool.proxy is None else str(pool.proxy)
     if isinstance(error, CloudStoreError):
         error.outcome = "not_applied"
         return error
     if isinstance(error, ssl.SSLCertVerificationError):
-        return TransportError(f"the certificate of {where} is not trusted: {error.verify_message}")
+        return TransportError(f"the certificate of {server} is not trusted: {error.verify_message}")
     if isinstance(error, TimeUpError | TimeoutError):
         return too_late(ctx, f"no connection to {where} in time", "not_applied")
     if isinstance(error, BrokenError):
         return TransportError(f"the connection to {where} broke at once", retryable=True)
+    if isinstance(error, ssl.SSLError) and not isinstance(error, _LOST_IN_HANDSHAKE):
+        reason = (error.reason or str(error)).lower().replace("_", " ")
+        plain = "; it seems to speak no TLS: is it http:// there?" if "version number" in reason else ""
+        return TransportError(f"no connection to {server} by TLS: {reason}{plain}")
     if isinstance(error, OSError):
         reason = error.strerror or str(error)
         if error.errno and not isinstance(error, ssl.SSLError | socket.gaierror):
             reason = os.strerror(error.errno)  # asyncio has words of its own
-        return TransportError(f"no connection to {where}: {reason}", retryable=True)
+        lasting = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
+        return TransportError(f"no connection to {where}: {reason}", retryable=not lasting)
     if isinstance(error, UnicodeError):
-        return TransportError(f"{host!r} is no name of a host")
+        return TransportError(f"{where} is no name of a host")
     return None

@@ -34,13 +34,13 @@ def answer(asked: Asked) -> Say:
     if "list-type" in names:
         return Say(body="<ListBucketResult><EncodingType>url</EncodingType></ListBucketResult>")
     if asked.method == "POST" and "uploads" in names:
-        return Say(body="<R><UploadId>u</UploadId></R>")
+        return Say(body="<Result><UploadId>u</UploadId></Result>")
     if asked.method == "POST" and "delete" in names:
         return Say(body="<DeleteResult/>")
     if asked.method == "GET" and ("uploads" in names or "uploadId" in names):
-        return Say(body="<R/>")
+        return Say(body="<Result/>")
     if asked.method == "POST" or "x-amz-copy-source" in asked.headers:
-        return Say(body=f"<R>{etag}</R>")
+        return Say(body=f"<Result>{etag}</Result>")
     return Say(200, b"", {"etag": '"e"'})
 
 

@@ -262,12 +262,13 @@ def test_message_and_code_come_from_the_answer_and_no_secret_with_them() -> None
 
 
 def test_missing_bucket_is_told_from_a_missing_object_where_the_answer_does_not() -> None:
-    with ScriptedServer(lambda _: Say(404)) as server, store_on(server) as store:
+    missing = Say(404, headers={"x-amz-request-id": "R1"})
+    with ScriptedServer(lambda _: missing) as server, store_on(server) as store:
         with pytest.raises(BucketNotFoundError):
             store.head_object("bucket", "k")
         assert [asked.path for asked in server.asked] == ["/bucket/k", "/bucket"]
     with (
-        ScriptedServer([Say(404), Say(200)]) as server,
+        ScriptedServer([missing, Say(200)]) as server,
         store_on(server) as store,
         pytest.raises(ObjectNotFoundError),
     ):

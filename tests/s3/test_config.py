@@ -138,8 +138,11 @@ def test_unknown_endpoint_gets_what_is_safe() -> None:
     has = driver.capabilities.names()
     assert not has & {*CONDITIONS, "versions", "tags", "checksum_crc32", "presign_post"}
     assert not has & {"acl", "object_acl", "website", "versioning", "lifecycle"}
-    with Store(driver) as store, pytest.raises(UnsupportedError):
-        store.create_object("bucket", "k", b"", if_absent=True)
+    with Store(driver) as store:
+        with pytest.raises(UnsupportedError, match=r"allow it by S3Config\(conditional_writes=True\)"):
+            store.create_object("bucket", "k", b"", if_absent=True)
+        with pytest.raises(UnsupportedError, match=r"^s3 has no tags \["):
+            store.create_object("bucket", "k", b"", tags={"a": "b"})
 
 
 SETTINGS: dict[str, Callable[[Capabilities], bool]] = {
@@ -269,6 +272,24 @@ def test_credentials_that_are_rejected_are_asked_for_anew(
         with Store(S3Config(endpoint=server.url, preset="aws")) as store:
             assert store.get_object("bucket", "k").read() == b"data"
         assert len(server.asked) == 2
+
+
+def test_credentials_that_a_head_rejects_are_asked_for_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer to HEAD has no body to say that they have expired."""
+    shared_credentials(tmp_path, monkeypatch, "OLDKEY")
+
+    def script(asked: Asked) -> Say:
+        if "OLDKEY" in asked.headers["authorization"]:
+            shared_credentials(tmp_path, monkeypatch, "NEWKEY")
+            return Say(400, "" if asked.method == "HEAD" else error("ExpiredToken"))
+        return Say(200, b"x", {"etag": '"e"'})
+
+    with ScriptedServer(script) as server:
+        with Store(S3Config(endpoint=server.url, preset="aws")) as store:
+            assert store.head_object("bucket", "k").etag == "e"
+        assert [asked.method for asked in server.asked] == ["HEAD", "GET", "GET", "HEAD"]
 
 
 def test_given_credentials_that_are_rejected_are_not_tried_twice() -> None:

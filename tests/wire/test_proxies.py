@@ -17,13 +17,11 @@ from cloudstore.wire.tls import TlsSettings
 
 from .conftest import MakeEngine, Serve
 from .engines import ask, fetch
-from .server import Peer, Scripted, keep_answering, ok
+from .server import Hook, Peer, Scripted, keep_answering, ok
 from .test_tls import server_context
 
 
-def tunnel(
-    target: Scripted, greeting: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"
-) -> object:
+def tunnel(target: Scripted, greeting: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n") -> Hook:
     """Does what a proxy does: connects to the one server there is, and relays."""
 
     def relay(source: socket.socket, sink: socket.socket) -> None:

@@ -1,0 +1,53 @@
+"""The contract on ministack under both wrappers: what a real server gives is not lost in them.
+
+All themes but one: keys go through a wrapper as they are, and their thousand cases are proven bare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cloudstore import Store
+from cloudstore.testing import ConformanceSuite, Harness
+from cloudstore.testing.conformance import ConformanceTests
+from cloudstore.testing.conformance.keys import KeyTests
+from tests.conformance.embedded import PassThroughHarness
+from tests.s3.harness import MinistackHarness, S3FailoverHarness
+from tests.servers.ministack_server import Ministack
+
+THEMES: tuple[type[ConformanceTests], ...] = tuple(
+    theme for theme in ConformanceSuite.__bases__ if theme is not KeyTests
+)
+
+
+@pytest.fixture(scope="session")
+def passed_through(ministack: Ministack) -> Harness:
+    return PassThroughHarness(MinistackHarness(ministack))
+
+
+@pytest.fixture(scope="session")
+def failover(ministack: Ministack) -> Iterator[Harness]:
+    with Ministack() as second:
+        yield S3FailoverHarness(MinistackHarness(ministack), MinistackHarness(second))
+
+
+class TestMinistackUnderPassThrough(*THEMES):  # type: ignore[misc]
+    @pytest.fixture
+    def harness(self, passed_through: Harness) -> Harness:
+        return passed_through
+
+
+class TestMinistackUnderFailover(*THEMES):  # type: ignore[misc]
+    @pytest.fixture
+    def harness(self, failover: Harness) -> Harness:
+        return failover
+
+    def test_concurrent_merges_of_metadata_lose_nothing(self, store: Store, bucket: str) -> None:
+        """S3's ETag is of the bytes alone, so it guards no merge; one after the other they are kept."""
+        store.create_object(bucket, "k", b"data", metadata={"first": "0"})
+        for turn in range(3):
+            store.set_metadata(bucket, "k", {f"of-{turn}": "1"})
+        assert store.get_metadata(bucket, "k") == {"first": "0", **{f"of-{n}": "1" for n in range(3)}}
+        assert store.get_object(bucket, "k").read() == b"data"
