@@ -1,8 +1,8 @@
 """Where the CPU time of cloudstore's calls goes: samples of a running process, by file and by function.
 
 ``python -m benchmarks.profile_calls [get|put|head|page] [--tls]``. A timer of CPU time interrupts the
-calls, and the function that runs counts, with what C code did for it (a system call, a hash). Figures are
-microseconds of a call. A profiler that times every function would mostly find its own cost.
+calls, and the function that runs counts, with what C code did for it (a system call, a hash). Figures
+are microseconds of a call. A profiler that times every function would mostly find its own cost.
 """
 
 from __future__ import annotations
