@@ -15,7 +15,7 @@ from benchmarks.results import Figures
 __all__ = ["TASKS", "Contest", "Plan", "Timings", "figures"]
 
 TASKS = 64
-WARM_UP = 20
+WARM_UP = 10
 
 Timing = Mapping[str, float | None]
 Timings = Mapping[str, Sequence[Timing]]
@@ -64,18 +64,20 @@ class Contest:
 
     def calls(self, what: str, plan: Plan) -> Timings:
         """One call after the other."""
-        return self._calibrated("calls", {"what": what}, WARM_UP, plan)
+        return self._calibrated("calls", {"what": what}, WARM_UP, 1, plan)
 
     def tasks(self, what: str, plan: Plan) -> Timings:
         """Calls of many tasks of asyncio."""
-        return self._calibrated("tasks", {"what": what, "tasks": TASKS}, TASKS, plan)
+        return self._calibrated("tasks", {"what": what, "tasks": TASKS}, TASKS, TASKS, plan)
 
     def rounds(self, count: int, method: str, **arguments: object) -> Timings:
         """The same question to all, so many times."""
         return self._take_turns(lambda name: self._ask(name, method, arguments), count)
 
-    def _calibrated(self, method: str, arguments: dict[str, object], first: int, plan: Plan) -> Timings:
-        """As many calls in a round as fit into its time, for each client."""
+    def _calibrated(
+        self, method: str, arguments: dict[str, object], first: int, least: int, plan: Plan
+    ) -> Timings:
+        """As many calls in a round as fit into its time, for each client, but at least so many."""
         times = {}
         for name in list(self._processes):
             try:
@@ -88,7 +90,7 @@ class Contest:
             sent = (self._server.requests() - before) / first
             if sent != 1:
                 self.notes.append(f"{name} sends {sent:.3g} requests for one {arguments['what']}.")
-            times[name] = max(first, int(plan.seconds * 1e6 / (wall or 1)))
+            times[name] = max(least, int(plan.seconds * 1e6 / (wall or 1)))
         return self._take_turns(
             lambda name: self._ask(name, method, {**arguments, "times": times[name]}), plan.rounds
         )
