@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.processes import ClientError, ClientProcess, NullServer
 from benchmarks.results import Figures
@@ -15,8 +16,10 @@ from benchmarks.results import Figures
 __all__ = ["TASKS", "Contest", "Plan", "Timings", "figures"]
 
 TASKS = 64
-WARM_UP = 20
+WARM_UP = 10
 
+Label = TypeVar("Label")
+Arguments = Mapping[str, object]
 Timing = Mapping[str, float | None]
 Timings = Mapping[str, Sequence[Timing]]
 """Of each client, what it answered in each round."""
@@ -62,52 +65,80 @@ class Contest:
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
 
-    def calls(self, what: str, plan: Plan) -> Timings:
-        """One call after the other."""
-        return self._calibrated("calls", {"what": what}, WARM_UP, plan)
+    def calls(self, whats: Sequence[str], plan: Plan) -> Mapping[str, Timings]:
+        """One call after the other, of each kind."""
+        return self._calibrated("calls", whats, {}, WARM_UP, 1, plan)
 
-    def tasks(self, what: str, plan: Plan) -> Timings:
+    def tasks(self, whats: Sequence[str], plan: Plan) -> Mapping[str, Timings]:
         """Calls of many tasks of asyncio."""
-        return self._calibrated("tasks", {"what": what, "tasks": TASKS}, TASKS, plan)
+        return self._calibrated("tasks", whats, {"tasks": TASKS}, TASKS, TASKS, plan)
 
-    def rounds(self, count: int, method: str, **arguments: object) -> Timings:
-        """The same question to all, so many times."""
-        return self._take_turns(lambda name: self._ask(name, method, arguments), count)
+    def rounds(
+        self, count: int, method: str, questions: Mapping[Label, Arguments]
+    ) -> Mapping[Label, Timings]:
+        """The same questions to all, so many times."""
+        return self._take_turns(
+            {label: self._asking(method, arguments) for label, arguments in questions.items()}, count
+        )
 
-    def _calibrated(self, method: str, arguments: dict[str, object], first: int, plan: Plan) -> Timings:
-        """As many calls in a round as fit into its time, for each client."""
-        times = {}
-        for name in list(self._processes):
+    def _calibrated(
+        self,
+        method: str,
+        whats: Sequence[str],
+        arguments: Arguments,
+        first: int,
+        least: int,
+        plan: Plan,
+    ) -> Mapping[str, Timings]:
+        """As many calls in a round as fit into its time, for each client, but at least so many."""
+        times: dict[tuple[str, str], int] = {}
+        for what, name in product(whats, list(self._processes)):
+            if name not in self._processes:
+                continue
+            ask = self._asking(method, {**arguments, "what": what, "times": first})
             try:
-                self._ask(name, method, {**arguments, "times": first})  # connects, fills caches
+                ask(name)  # connects, fills caches
                 before = self._server.requests()
-                wall = self._ask(name, method, {**arguments, "times": first})["wall"]
+                wall = ask(name)["wall"]
             except ClientError as exc:
                 self._leave_out(name, exc)
                 continue
             sent = (self._server.requests() - before) / first
             if sent != 1:
-                self.notes.append(f"{name} sends {sent:.3g} requests for one {arguments['what']}.")
-            times[name] = max(first, int(plan.seconds * 1e6 / (wall or 1)))
-        return self._take_turns(
-            lambda name: self._ask(name, method, {**arguments, "times": times[name]}), plan.rounds
-        )
+                self.notes.append(f"{name} sends {sent:.3g} requests for one {what}.")
+            times[what, name] = max(least, int(plan.seconds * 1e6 / (wall or 1)))
 
-    def _take_turns(self, ask: Callable[[str], Timing], count: int) -> Timings:
-        """Who begins changes from round to round."""
-        timings: dict[str, list[Timing]] = {name: [] for name in self._processes}
-        for turn in range(count):
-            names = list(timings)
+        def asking(what: str) -> Callable[[str], Timing]:
+            return lambda name: self._asking(
+                method, {**arguments, "what": what, "times": times[what, name]}
+            )(name)
+
+        return self._take_turns({what: asking(what) for what in whats}, plan.rounds)
+
+    def _take_turns(
+        self, asks: Mapping[Label, Callable[[str], Timing]], count: int
+    ) -> Mapping[Label, Timings]:
+        """All questions in each round, so that each is spread over the whole time.
+
+        Who begins changes from round to round.
+        """
+        timings: dict[Label, dict[str, list[Timing]]] = {label: {} for label in asks}
+        for turn, (label, ask) in product(range(count), asks.items()):
+            names = list(self._processes)
             for number in range(len(names)):
                 name = names[(turn + number) % len(names)]
                 try:
-                    timings[name].append(ask(name))
+                    timings[label].setdefault(name, []).append(ask(name))
                 except ClientError as exc:
                     self._leave_out(name, exc)
-                    del timings[name]
-        return timings
+        return {
+            label: {name: each[name] for name in self._processes} for label, each in timings.items()
+        }
 
-    def _ask(self, name: str, method: str, arguments: Mapping[str, object]) -> Timing:
+    def _asking(self, method: str, arguments: Arguments) -> Callable[[str], Timing]:
+        return lambda name: self._ask(name, method, arguments)
+
+    def _ask(self, name: str, method: str, arguments: Arguments) -> Timing:
         answer: Timing = self._processes[name].ask(method, **arguments)
         return answer
 

@@ -39,11 +39,10 @@ class Sampler:
     def take(self, number: int, frame: FrameType | None) -> None:
         if frame is None:
             return
-        place = f"{name_of(frame)} {frame.f_code.co_qualname}"
+        self.functions[f"{name_of(frame)} {frame.f_code.co_qualname}"] += 1
         while frame.f_back is not None and not is_ours(frame):
             frame = frame.f_back  # the standard library works for the file of ours that called it
-        self.files[name_of(frame)] += 1
-        self.functions[place] += 1
+        self.files[name_of(frame) if is_ours(frame) else "(the loop of calls)"] += 1
 
 
 def is_ours(frame: FrameType) -> bool:

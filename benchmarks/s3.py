@@ -81,8 +81,7 @@ class Run:
 def calls(run: Run) -> Iterator[Table]:
     cpu, wall = Table("CPU µs a call, 1 KiB, one thread"), Table("wall µs a call, the same")
     with run.contest(raw=True) as contest:
-        for what in SMALL:
-            timings = contest.calls(what, run.plan)
+        for what, timings in contest.calls(SMALL, run.plan).items():
             cpu.lines.append(Line(what, figures(timings, "cpu"), CALL_BARS))
             wall.lines.append(Line(what, figures(timings, "wall")))
         cpu.notes = contest.notes
@@ -93,8 +92,7 @@ def calls(run: Run) -> Iterator[Table]:
 def tasks(run: Run) -> Iterator[Table]:
     cpu, wall = Table(f"CPU µs a call, 1 KiB, {TASKS} asyncio tasks"), Table("wall µs a call, the same")
     with run.contest("awaited") as contest:
-        for what in SMALL:
-            timings = contest.tasks(what, run.plan)
+        for what, timings in contest.tasks(SMALL, run.plan).items():
             cpu.lines.append(Line(what, figures(timings, "cpu"), TASK_BARS))
             wall.lines.append(Line(what, figures(timings, "wall")))
         cpu.notes = contest.notes
@@ -105,12 +103,12 @@ def tasks(run: Run) -> Iterator[Table]:
 def threads(run: Run) -> Iterator[Table]:
     rate, cpu = Table("gets of 1 KiB a second"), Table("CPU µs a get, the same")
     plan = run.plan
+    questions = {
+        number: {"what": "get", "threads": number, "seconds": plan.thread_seconds} for number in THREADS
+    }
     with run.contest(raw=True) as contest:
-        for number in THREADS:
+        for number, timings in contest.rounds(plan.thread_rounds, "threads", questions).items():
             what = f"{number} thread{'s' if number > 1 else ''}"
-            timings = contest.rounds(
-                plan.thread_rounds, "threads", what="get", threads=number, seconds=plan.thread_seconds
-            )
             bars = THREAD_BARS if number == THREADS_OF_BARS else ()
             rates = figures(timings, "wall", lambda microseconds: 1e6 / microseconds, max)
             rate.lines.append(Line(what, rates, bars))
@@ -123,7 +121,7 @@ def threads(run: Run) -> Iterator[Table]:
 def page(run: Run) -> Iterator[Table]:
     table = Table("a listed page of 1,000 keys, µs")
     with run.contest() as contest:
-        timings = contest.calls("page", run.plan)
+        timings = contest.calls(["page"], run.plan)["page"]
         table.lines.append(Line("CPU", figures(timings, "cpu"), PAGE_BARS))
         table.lines.append(Line("wall", figures(timings, "wall")))
         table.notes = contest.notes
@@ -138,15 +136,18 @@ def large(run: Run) -> Iterator[Table]:
         Table("CPU ms, the same"),
         Table("growth of memory at its peak, MiB, the same"),
     )
+    questions = {
+        what: {"what": what, "path": str(path)}
+        for what, path in (("download", target), ("upload", source))
+    }
     with run.contest(raw=True) as contest:
-        for what, path in (("download", target), ("upload", source)):
-            timings = contest.rounds(run.plan.transfers, "transfer", what=what, path=str(path))
+        for what, timings in contest.rounds(run.plan.transfers, "transfer", questions).items():
             rates = figures(timings, "wall", lambda seconds: LARGE_SIZE / seconds / 1e6, max)
             speed.lines.append(Line(what, rates, LARGE_BARS))
             cpu.lines.append(Line(what, figures(timings, "cpu", lambda seconds: seconds * 1e3)))
             grown = figures(timings, "growth", lambda size: size / MIB, max)
             growth.lines.append(Line(what, grown))
-        checks = contest.rounds(1, "verifies")
+        checks = contest.rounds(1, "verifies", {"": {}})[""]
         speed.notes = contest.notes + [
             f"{name} verifies: down, {check['download']}; up, {check['upload']}."
             for name, [check] in checks.items()
@@ -214,7 +215,7 @@ def tls(run: Run) -> Iterator[Table]:
         NullServer(certificate, ca_file) as server,
         replace(run, server=server).contest() as contest,
     ):
-        timings = contest.calls("get", run.plan)
+        timings = contest.calls(["get"], run.plan)["get"]
         table.lines.append(Line("CPU", figures(timings, "cpu"), CALL_BARS))
         table.lines.append(Line("wall", figures(timings, "wall")))
         table.notes = contest.notes
