@@ -10,7 +10,7 @@ from ..errors import UnexpectedResponseError
 __all__ = ["XmlNode", "read_xml"]
 
 MAX_XML_BYTES = 16 * 1024 * 1024
-"""A listing of 1,000 keys has less than 4 MiB; an element of four bytes takes a hundred or more in memory."""
+"""A listing of 1,000 keys has less than 4 MiB; an element of four bytes takes a hundred in memory."""
 
 _NO_XML = re.compile(
     rb"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|x0*(?:[0-8bcefBCEF]|1[0-9a-fA-F])|x[fF]{3}[eEfF]);"
