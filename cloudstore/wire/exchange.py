@@ -195,7 +195,8 @@ class Exchanger(ABC):
         head = _request_head(request, headers, pool, size, expects=expects)
         response: Response | None = None
         # Of a write that died on a connection nobody can tell whether it was applied: it looks first.
-        connection = pool.take(check=request.method not in _READS)
+        once = request.method not in _READS or not request.idempotent
+        connection = pool.take(check=once)
         if connection is not None:
             try:
                 response = await self._exchange_on(
@@ -206,7 +207,7 @@ class Exchanger(ABC):
                 # write is sent again is for whoever counts the attempts, and what they may have done.
                 if scope is not None and scope.cancelled:
                     raise FlowCancelled from None
-                if exc.outcome == "unknown" and request.method not in _READS:
+                if once and exc.outcome == "unknown":
                     raise _closed_before_answer(exc.outcome) from None
         if response is None:
             connection = await self._connect(pool, request.ctx, scope)
