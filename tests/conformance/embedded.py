@@ -98,10 +98,14 @@ class LocalHarness(Harness):
 class PassThroughHarness(Harness):
     """Another harness's drivers under the wrapper that does nothing."""
 
-    secrets = (SECRET,)
-
     def __init__(self, inner: Harness) -> None:
         self._inner = inner
+        self.secrets = inner.secrets
+        self.completes_again = inner.completes_again
+        self.etag_tells_metadata = inner.etag_tells_metadata
+        self.tells_upload_times = inner.tells_upload_times
+        self.upload_time_step = inner.upload_time_step
+        self.unsigned_statuses = inner.unsigned_statuses
 
     def make_driver(self) -> Driver:
         return PassThroughDriver(self._inner.make_driver())
