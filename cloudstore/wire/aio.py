@@ -154,10 +154,6 @@ class _Connection(Connection):
         # In a forked child the loop's selector is shared with the parent: it is left alone.
         self.hang_up()
 
-    def wake(self) -> bool:
-        """See `Connection`. What came while it was idle, its end most likely, stopped the watch."""
-        return self._watching or not self.look()
-
     # --- bytes ---
 
     def receive_now(self, count: int) -> bytes:

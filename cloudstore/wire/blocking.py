@@ -98,10 +98,6 @@ class _Connection(Connection):
         """See `Connection`."""
         self.hang_up()
 
-    def wake(self) -> bool:
-        """See `Connection`."""
-        return True
-
 
 class BlockingTransport(Exchanger):
     """Sends requests and reads answers for a `SyncRunner`. Any number of threads may use it."""

@@ -6,6 +6,7 @@ to its end and nothing was left over; else it is closed.
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import time
@@ -20,8 +21,6 @@ from .endpoints import Endpoint, Proxy, authority_of, parse_origin, proxy_for
 __all__ = ["READ_SIZE", "WOULD_BLOCK", "Connection", "Pool", "check_floor"]
 
 READ_SIZE = 64 * 1024
-CHECK_IDLE_SECONDS = 1.0
-"""A connection that lay idle longer is looked at before it is used again."""
 MAX_IDLE_SECONDS = 120.0
 """Services and what stands before them close idle connections after 5 to 75 seconds."""
 SLOW_ANSWER_SECONDS = 600.0
@@ -65,19 +64,14 @@ class Pool:
         self.expects = True
         self.session: ssl.SSLSession | None = None
 
-    def take(self, *, check: bool) -> Connection | None:
-        """An idle connection that seems to be alive, the one used last first.
-
-        Args:
-            check: look at it also where it was used a moment ago.
-        """
+    def take(self) -> Connection | None:
+        """An idle connection that seems to be alive, the one used last first."""
         while True:
             try:
                 connection = self.idle.pop()
             except IndexError:
                 return None
-            check = check or time.monotonic() - connection.idle_since > CHECK_IDLE_SECONDS
-            if connection.wake() and not (check and connection.look()):
+            if connection.is_quiet():
                 return connection
             connection.discard()
 
@@ -124,6 +118,7 @@ class Connection(ABC):
 
     __slots__ = (
         "_floor",
+        "_poll",
         "_received",
         "_slow_after",
         "_waited",
@@ -144,6 +139,8 @@ class Connection(ABC):
         self.ahead = b""
         self.ended = False
         self.idle_since = 0.0
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
         self.deadline: OpContext | None = None
         self._floor = 0
         self._slow_after = 0.0
@@ -175,10 +172,6 @@ class Connection(ABC):
         self.close()
         self.sock.close()
 
-    @abstractmethod
-    def wake(self) -> bool:
-        """Before it is used again: False where it is known to be dead."""
-
     def keep_session(self) -> None:
         """Has the next connection resume this one's TLS session, whose tickets came with an answer.
 
@@ -193,6 +186,12 @@ class Connection(ABC):
     @abstractmethod
     def receive_now(self, count: int) -> bytes:
         """Up to `count` bytes, without waiting. Raises one of `WOULD_BLOCK` where there are none."""
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come since the last answer: not the end, and nothing that the next
+        request would take for its answer. Where all is well this is one cheap system call."""
+        unread = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()
+        return not (unread or self._poll.poll(0)) or not self.look()
 
     def look(self) -> bool:
         """Takes in what has come, without waiting; whether something has, or the end."""
