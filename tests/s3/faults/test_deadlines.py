@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
 from cloudstore import (
     DeadlineExceededError,
+    Object,
     RateLimitedError,
     RetryPolicy,
     Store,
@@ -23,7 +26,7 @@ from tests.s3.faults.conftest import Answer, Perform
 from tests.s3.faults.stage import PART, QUICK, Stage, within
 from tests.s3.scripted import Say
 from tests.s3.test_answers import error
-from tests.wire.server import Peer, Scripted
+from tests.wire.server import Hook, Peer, Scripted
 
 TIMEOUT = 0.3
 MIB = 1024 * 1024
@@ -207,3 +210,91 @@ def test_deadline_of_the_configuration(stage: Stage) -> None:
     store = stage.store(QUICK, Timeouts(total=TIMEOUT))
     with late(stage, "get_object", "not_applied", attempts=1):
         store.get_object(stage.bucket, stage.key)
+
+
+# --- while the body is read, after the object was opened ------------------------------------------
+
+
+def trickles(total: int, at_once: int, pause: float = 0.0) -> Hook:
+    """Answers with a body of `total` bytes that comes in pieces, or stops after the first."""
+
+    def script(peer: Peer) -> None:
+        if peer.read() is None:
+            return
+        peer.send(b'HTTP/1.1 200 OK\r\netag: "e"\r\ncontent-length: %d\r\n\r\n' % total)
+        peer.send(b"x" * at_once)
+        for _ in range(total // at_once - 1):
+            if not pause:
+                break
+            time.sleep(pause)
+            peer.send(b"x" * at_once)
+        peer.wait_for_end()
+
+    return script
+
+
+READS: dict[str, Callable[[Object], object]] = {
+    "read": lambda opened: opened.read(),
+    "iter_chunks": lambda opened: list(opened.iter_chunks(1000)),
+    "readinto": lambda opened: [opened.readinto(bytearray(1000)) for _ in range(2)],
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_body_that_stops_coming(perform: Perform, read: str) -> None:
+    stage = perform(trickles(100_000, 1000))
+    opened = stage.store().get_object(stage.bucket, stage.key, timeout=TIMEOUT)
+    with late(stage, "get_object", "not_applied"):
+        READS[read](opened)
+    opened.close()
+    assert stage.asked() == ["GET"], "a read that is out of time does not go on elsewhere"
+
+
+def test_body_that_comes_too_slowly_for_one_read(perform: Perform) -> None:
+    """Every piece is in time for a stall; the whole is not in time."""
+    stage = perform(trickles(100_000, 1000, pause=TIMEOUT / 6))
+    opened = stage.store().get_object(stage.bucket, stage.key, timeout=TIMEOUT)
+    with late(stage, "get_object", "not_applied"):
+        opened.read()
+
+
+def test_each_read_has_the_time_anew(perform: Perform) -> None:
+    stage = perform(trickles(8_000, 1000, pause=TIMEOUT / 3))
+    opened = stage.store().get_object(stage.bucket, stage.key, timeout=TIMEOUT)
+    assert [len(chunk) for chunk in opened.iter_chunks(1000)] == [1000] * 8
+
+
+def test_time_between_reads_does_not_count(perform: Perform) -> None:
+    stage = perform(trickles(100_000, 100_000))
+    opened = stage.store().get_object(stage.bucket, stage.key, timeout=TIMEOUT)
+    assert opened.read(10) == b"x" * 10
+    time.sleep(TIMEOUT * 1.5)
+    assert opened.read() == b"x" * 99_990
+
+
+def test_what_was_late_can_be_read_again(perform: Perform) -> None:
+    def script(peer: Peer) -> None:
+        if peer.number == 1:
+            trickles(3000, 1000)(peer)
+        elif peer.read() is not None:
+            head = 'HTTP/1.1 206 Partial Content\r\netag: "e"\r\ncontent-range: bytes 1000-2999/3000'
+            peer.send(f"{head}\r\ncontent-length: 2000\r\n\r\n".encode() + b"y" * 2000)
+            peer.wait_for_end()
+
+    stage = perform(script)
+    opened = stage.store().get_object(stage.bucket, stage.key, timeout=TIMEOUT)
+    assert opened.read(1000) == b"x" * 1000
+    with late(stage, "get_object", "not_applied"):
+        opened.read(1)
+    assert opened.read() == b"y" * 2000
+    assert stage.requests[-1].headers["range"] == "bytes=1000-"
+
+
+def test_download_to_a_file_is_in_time_as_a_whole(perform: Perform, tmp_path: Path) -> None:
+    stage = perform(trickles(100_000, 1000, pause=TIMEOUT / 6))
+    target = tmp_path / "target"
+    target.write_bytes(OLD)
+    with late(stage, "get_object_to_file", "not_applied"):
+        stage.store().get_object_to_file(stage.bucket, stage.key, target, timeout=TIMEOUT)
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+    assert target.read_bytes() == OLD
