@@ -42,8 +42,7 @@ from tests.s3.scripted import Asked, Say, ScriptedServer
 from tests.s3.test_answers import error
 from tests.servers.ministack_server import Ministack
 from tests.servers.swift_server import Swift
-from tests.wire.server import Peer, Scripted, keep_answering, ok
-from tests.wire.test_proxies import tunnel
+from tests.wire.server import Peer, Scripted, keep_answering, ok, tunnel
 from tests.wire.test_tls import server_context
 from tests.wire.test_waiting import swallowed
 
@@ -363,7 +362,7 @@ def test_certificate_that_is_not_trusted(
         server = stack.enter_context(Scripted(keep_answering(), tls=make_context(authority)))
         options: dict[str, Any] = {"ca_file": ca_file} if trusts else {}
         if proxied:
-            proxy = stack.enter_context(Scripted(tunnel(server)))
+            proxy = stack.enter_context(Scripted(tunnel(server.host, server.port)))
             options["proxy"] = with_password(proxy)
         store = open_store(S3Config(**ALWAYS, endpoint=server.origin, **options))
         check(store, TransportError, rf"the certificate of 127\.0\.0\.1:{server.port} {words}")

@@ -94,7 +94,7 @@ use = egg:swift#formpost
 [filter:s3api]
 use = egg:swift#s3api
 s3_acl = true
-storage_domain = localhost
+storage_domain = s3.test
 location = us-east-1
 force_swift_request_proxy_log = false
 dns_compliant_bucket_names = true

@@ -198,6 +198,32 @@ def keep_answering(answer: bytes = b"") -> Hook:
     return script
 
 
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+def tunnel(host: str, port: int, greeting: bytes = ESTABLISHED) -> Hook:
+    """Does what a proxy does: connects, to one server whatever it is asked for, and relays."""
+
+    def relay(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        for sock in (source, sink):
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def script(peer: Peer) -> None:
+        assert peer.read_head() is not None
+        peer.send(greeting)
+        with socket.create_connection((host, port)) as upstream:
+            thread = threading.Thread(target=relay, args=(upstream, peer.sock))
+            thread.start()
+            relay(peer.sock, upstream)
+            thread.join()
+
+    return script
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + PATIENCE
     while not condition():

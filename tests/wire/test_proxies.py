@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,31 +15,8 @@ from cloudstore.wire.tls import TlsSettings
 
 from .conftest import MakeEngine, Serve
 from .engines import ask, fetch
-from .server import Hook, Peer, Scripted, keep_answering, ok
+from .server import Peer, keep_answering, ok, tunnel
 from .test_tls import server_context
-
-
-def tunnel(target: Scripted, greeting: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n") -> Hook:
-    """Does what a proxy does: connects to the one server there is, and relays."""
-
-    def relay(source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-        for sock in (source, sink):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    def script(peer: Peer) -> None:
-        assert peer.read_head() is not None
-        peer.send(greeting)
-        with socket.create_connection((target.host, target.port)) as upstream:
-            thread = threading.Thread(target=relay, args=(upstream, peer.sock))
-            thread.start()
-            relay(peer.sock, upstream)
-            thread.join()
-
-    return script
 
 
 @pytest.fixture
@@ -96,7 +71,7 @@ def test_tls_goes_through_a_tunnel(
     make_engine: MakeEngine, serve: Serve, authority: trustme.CA, trusted: TlsSettings
 ) -> None:
     server = serve(keep_answering(ok(b"x" * 300_000)), tls=server_context(authority))
-    proxy = serve(tunnel(server))
+    proxy = serve(tunnel(server.host, server.port))
     engine = make_engine(proxy=f"http://user:pass@127.0.0.1:{proxy.port}", tls=trusted)
     for _ in range(2):
         assert engine.run(fetch(server.origin)).content == b"x" * 300_000
@@ -117,7 +92,7 @@ def test_the_proxy_does_not_vouch_for_the_server(
     make_engine: MakeEngine, serve: Serve, trusted: TlsSettings
 ) -> None:
     server = serve(keep_answering(), tls=server_context(trustme.CA()))
-    proxy = serve(tunnel(server))
+    proxy = serve(tunnel(server.host, server.port))
     with pytest.raises(TransportError, match=r"not trusted"):
         make_engine(proxy=f"http://127.0.0.1:{proxy.port}", tls=trusted).run(ask(server.origin))
 
