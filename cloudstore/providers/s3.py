@@ -518,8 +518,7 @@ class S3Driver(AdministeredS3):
             payload = messages.deletion(plain)
             headers = {"content-type": "application/xml"}
             yield from self._add_digests(ctx, headers, payload, {})
-            query = [("delete", "")]
-            root = yield from self._ask(ctx, "POST", bucket, "", query, headers, payload)
+            root = yield from self._ask(ctx, "POST", bucket, "", [("delete", "")], headers, payload)
             for row in root.rows("Error"):
                 error = errors.deletion_error(row)
                 if error is not None:

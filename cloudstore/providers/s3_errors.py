@@ -211,8 +211,11 @@ def sdk_error_info(said: Mapping[str, Any], *, missing: ErrorKind, outcome: Outc
 
 
 def _info(kind: ErrorKind, code: str | None, answer: Response, message: str | None) -> ErrorInfo:
-    # A refusal was not applied; of a failure on the server's side nobody knows.
-    failed = answer.status < 300 or (kind is _K.UNAVAILABLE and answer.status >= 500)
+    # A refusal was not applied, whatever its status; of a failure on the server's side, and of a
+    # success that makes no sense, nobody knows.
+    failed = (kind is _K.UNAVAILABLE and answer.status >= 500) or (
+        answer.status < 300 and kind in (_K.UNAVAILABLE, _K.UNEXPECTED_RESPONSE)
+    )
     return ErrorInfo(
         kind,
         _HINTS.get(code or "") or shortened(message or f"HTTP {answer.status}"),

@@ -194,9 +194,9 @@ class Exchanger(ABC):
         expects = size >= EXPECT_BYTES and pool.expects
         head = _request_head(request, headers, pool, size, expects=expects)
         response: Response | None = None
-        # Of a write that died on a connection nobody can tell whether it was applied.
+        # Of a write that died on a connection nobody can tell whether it was applied: it looks first.
         once = request.method not in _READS or not request.idempotent
-        connection = pool.take()
+        connection = pool.take(check=once)
         if connection is not None:
             try:
                 response = await self._exchange_on(

@@ -28,6 +28,7 @@ HASTY = Timeouts(connect=5.0, first_byte=0.05, stall=0.05)
 MAX_CONNECTIONS = 60
 """See `answers`."""
 HANGING_SHARE = 0.03
+CORK: int | None = getattr(socket, "TCP_CORK", None)
 
 
 class _Server:
@@ -57,6 +58,9 @@ class _Server:
                 return
             answer = self._answers[min(len(self._sockets), len(self._answers)) - 1]
             with suppress(OSError):  # the client has gone
+                if CORK is not None and not self._hangs:
+                    # The end comes with the answer: whether it did would be another matter of chance.
+                    sock.setsockopt(socket.IPPROTO_TCP, CORK, 1)
                 sock.sendall(answer)
                 if not self._hangs:
                     sock.shutdown(socket.SHUT_WR)

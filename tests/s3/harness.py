@@ -102,7 +102,6 @@ class S3FailoverHarness(Harness):
         self._both = (first, second)
         self.secrets = first.secrets + second.secrets
         self.completes_again = first.completes_again
-        self.etag_tells_metadata = first.etag_tells_metadata
 
     def make_driver(self) -> Driver:
         first, second = (harness.make_driver() for harness in self._both)

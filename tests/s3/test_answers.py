@@ -457,21 +457,24 @@ UPLOAD = UploadRef("s3", "bucket", "k", "u1")
 CIRCLES: list[tuple[Callable[[Store], Any], str]] = [
     (
         lambda s: s.get_all_objects("bucket"),
-        _endless("List", OBJECT, "<NextContinuationToken>t</NextContinuationToken>"),
+        _endless("ListResult", OBJECT, "<NextContinuationToken>t</NextContinuationToken>"),
     ),
     (
         lambda s: list(s.iter_objects("bucket")),
-        _endless("List", "", "<NextContinuationToken>t</NextContinuationToken>"),
+        _endless("ListResult", "", "<NextContinuationToken>t</NextContinuationToken>"),
     ),
     (
         lambda s: s.resume_multipart_upload(UPLOAD),
-        _endless("List", "", "<NextPartNumberMarker>7</NextPartNumberMarker>"),
+        _endless("ListResult", "", "<NextPartNumberMarker>7</NextPartNumberMarker>"),
     ),
     (
         lambda s: s.list_multipart_uploads("bucket"),
-        _endless("List", "", "<NextKeyMarker>k</NextKeyMarker>"),
+        _endless("ListResult", "", "<NextKeyMarker>k</NextKeyMarker>"),
     ),
-    (lambda s: s.get_all_buckets(), _endless("List", "", "<ContinuationToken>t</ContinuationToken>")),
+    (
+        lambda s: s.get_all_buckets(),
+        _endless("ListResult", "", "<ContinuationToken>t</ContinuationToken>"),
+    ),
 ]
 
 
@@ -484,7 +487,7 @@ def test_listing_that_goes_round_in_a_circle_ends(call: Callable[[Store], Any], 
 
 
 def _rows(inner: str) -> str:
-    return f"<List {XMLNS}><IsTruncated>false</IsTruncated>{inner}</List>"
+    return f"<ListResult {XMLNS}><IsTruncated>false</IsTruncated>{inner}</ListResult>"
 
 
 INCOMPLETE: list[tuple[Callable[[Store], Any], str]] = [

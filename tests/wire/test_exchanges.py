@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cloudstore.errors import (
     TransportError,
 )
 from cloudstore.policy import RetryPolicy
+from cloudstore.wire.connections import CHECK_IDLE_SECONDS
 from cloudstore.wire.sockets import prepare
 
 from .conftest import MakeEngine, Serve
@@ -144,6 +146,7 @@ def test_bytes_that_come_late_after_an_answer_are_never_the_next_answer(
     server = serve(script)
     assert engine.run(fetch(server.origin)).content == b"first"
     assert poisoned.wait(10)
+    time.sleep(CHECK_IDLE_SECONDS)
     assert engine.run(ask(server.origin, idempotent=idempotent)).content == b"first"
     assert server.connections == 2
 

@@ -98,11 +98,13 @@ def test_handshake_that_fails(stage: Stage, how: str) -> None:
 
     with Scripted(script) as server:
         store = stage.store(endpoint=f"https://127.0.0.1:{server.port}")
+        again = how != "words"  # what speaks no TLS will speak none the next time
+        attempts = ATTEMPTS if again else 1
         with stage.fails(
-            TransportError, "create_object", outcome="not_applied", attempts=ATTEMPTS, retryable=True
+            TransportError, "create_object", outcome="not_applied", attempts=attempts, retryable=again
         ):
             put(store, stage)
-        assert server.connections == ATTEMPTS
+        assert server.connections == attempts
 
 
 @pytest.mark.parametrize("connections", ["tls"])

@@ -227,7 +227,7 @@ def test_completion_that_fails_after_its_status(answer: Answer) -> None:
     def script(asked: Asked) -> Say:
         if asked.method == "POST":
             return Say(200, f"\n  {error('InternalError')}".replace("\n<Error", "<Error"), ID)
-        return Say(404) if asked.method == "HEAD" else Say(204)
+        return Say(404, headers=ID) if asked.method == "HEAD" else Say(204)
 
     stage = answer(in_parts(script))
     store = stage.store(transfer=IN_PARTS)
