@@ -65,7 +65,8 @@ class Config(ABC):
 
     Attributes:
         timeouts, retry, transfer: see `Timeouts`, `RetryPolicy`, `TransferConfig`.
-        ca_file: a file of certificates to trust instead of the usual ones.
+        ca_file: a file of certificates to trust instead of certifi's; ``"system"``: those that the
+            machine trusts (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are heeded).
         verify: False switches the verification of TLS certificates off.
         proxy: URL of an HTTP proxy; None takes it from the environment, "" uses none. Not shown: it may
             hold a password.

@@ -26,6 +26,7 @@ from ..config import Config
 from ..driver import ErrorInfo
 from ..errors import ErrorKind, MissingDependencyError, Outcome
 from ..fork import reset_in_child
+from ..wire.tls import SYSTEM
 from . import s3_errors as errors
 
 __all__ = ["Ask", "Boto3", "is_sdk_error", "quiet", "sdk_error", "sdk_module"]
@@ -168,7 +169,7 @@ class Boto3:
             "s3",
             endpoint_url=self._endpoint,
             region_name=self._region,
-            verify=(config.ca_file or True) if config.verify else False,
+            verify=_trusted(config),
             config=settings.Config(
                 signature_version="s3v4",
                 s3={"addressing_style": self._addressing, "us_east_1_regional_endpoint": "regional"},
@@ -194,6 +195,15 @@ class Boto3:
         for client in clients:
             if client is not None:
                 client.close()
+
+
+def _trusted(config: Config) -> str | bool:
+    """What the wire trusts, as boto3 takes it: no folder, so of the system's only their file."""
+    if config.verify and config.ca_file == SYSTEM:
+        import ssl
+
+        return ssl.get_default_verify_paths().cafile or True
+    return (config.ca_file or True) if config.verify else False
 
 
 def _send_md5(params: Any, **_: object) -> None:

@@ -10,7 +10,10 @@ from ..errors import ConfigError
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["TlsSettings"]
+__all__ = ["SYSTEM", "TlsSettings"]
+
+SYSTEM = "system"
+"""In the place of a file's name: what the machine trusts. A file of that name is ``./system``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,8 @@ class TlsSettings:
 
     Attributes:
         verify: False trusts anybody.
-        ca_file: trusts these certificates only; None trusts certifi's.
+        ca_file: trusts these certificates only; `SYSTEM`: those that OpenSSL finds on this machine,
+            or in ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``; None: certifi's.
     """
 
     verify: bool = True
@@ -39,6 +43,9 @@ class TlsSettings:
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
+            return context
+        if self.ca_file == SYSTEM:
+            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
             return context
         try:
             context.load_verify_locations(self.ca_file or _certifi_file())

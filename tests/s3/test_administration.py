@@ -580,15 +580,19 @@ def test_deadline_that_is_kept_changes_nothing() -> None:
         assert time.monotonic() - began < FOREVER / 2, "an error waited for the deadline"
 
 
-@pytest.mark.parametrize("trusted", [True, False])
-def test_certificates(tmp_path: Path, trusted: bool) -> None:
+@pytest.mark.parametrize("trusted", ["file", "system", None])
+def test_certificates(tmp_path: Path, trusted: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = trustme.CA()
+    ca_file = str(tmp_path / "ca.pem")
+    if trusted == "system":
+        monkeypatch.setenv("SSL_CERT_FILE", ca_file)
+        ca_file = "system"
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     with Scripted(keep_answering(ok(VERSIONED.encode())), tls=context) as server:
         if trusted:
-            with store_at(server.origin, ca_file=str(tmp_path / "ca.pem")) as store:
+            with store_at(server.origin, ca_file=ca_file) as store:
                 assert store.get_versioning("bucket") is True
         else:
             with store_at(server.origin) as store, pytest.raises(TransportError, match="TLS") as caught:

@@ -14,7 +14,7 @@ from cloudstore.bodies import BytesPayload
 from cloudstore.driver import Flow
 from cloudstore.errors import ConfigError, TransportError
 from cloudstore.policy import Timeouts
-from cloudstore.wire.tls import TlsSettings
+from cloudstore.wire.tls import SYSTEM, TlsSettings
 
 from .conftest import MakeEngine, Serve
 from .engines import QUICK, Engine, ask, fetch
@@ -204,6 +204,24 @@ def test_a_handshake_that_never_ends(make_engine: MakeEngine, serve: Serve) -> N
         engine.run(ask(server.origin.replace("http:", "https:"), "POST"))
     assert caught.value.outcome == "not_applied"
     server.wait_for(1)
+
+
+def test_what_the_machine_trusts(
+    make_engine: MakeEngine,
+    serve: Serve,
+    authority: trustme.CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = serve(keep_answering(), tls=server_context(authority))
+    path = tmp_path / "machine.pem"
+    authority.cert_pem.write_to_path(str(path))
+    with pytest.raises(TransportError, match="not trusted"):
+        make_engine(tls=TlsSettings(ca_file=SYSTEM)).run(ask(server.origin))
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    assert make_engine(tls=TlsSettings(ca_file=SYSTEM)).run(ask(server.origin)).content == b"hello"
+    with pytest.raises(TransportError, match="not trusted"):
+        make_engine(tls=TlsSettings()).run(ask(server.origin))
 
 
 @VERSIONS
