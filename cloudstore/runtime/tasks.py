@@ -133,6 +133,11 @@ class AsyncRunner:
                         if effect.owner is None:
                             raise
                         value = await self.run(perform(self._budgets, effect, exc))
+                elif isinstance(effect, Request):
+                    value = await self.run(perform(self._budgets, effect))
+                elif type(effect) is Attempt and isinstance(effect.effect, Request):
+                    transport = self._transport or self._wire
+                    value = await transport.exchange(effect.effect, effect.headers)
                 else:
                     value = await self._perform(effect)
             except asyncio.CancelledError as exc:
@@ -143,12 +148,9 @@ class AsyncRunner:
 
     async def _perform(self, effect: Effect) -> Any:
         match effect:
-            case Request():
-                return await self.run(perform(self._budgets, effect))
             case Attempt():
-                if isinstance(effect.effect, Call):
-                    return await _call(effect.effect)
-                return await self._wire.exchange(effect.effect, effect.headers)
+                assert isinstance(effect.effect, Call)
+                return await _call(effect.effect)
             case Recv():
                 return await self._wire.recv(effect)
             case Sleep():

@@ -277,8 +277,17 @@ class AsyncioTransport(Exchanger):
                 except ssl.SSLWantWriteError:
                     await connection.wait_to_send(seconds)
 
-    async def _send(self, connection: Connection, data: bytes, seconds: float) -> None:
-        view = memoryview(data)
+    def _send_at_once(self, connection: Connection, data: bytes, seconds: float) -> memoryview | None:
+        try:
+            count = connection.sock.send(data)
+        except WOULD_BLOCK:
+            count = 0
+        except OSError as exc:
+            raise BrokenError from exc
+        return memoryview(data)[count:] if count < len(data) else None
+
+    async def _send_rest(self, connection: Connection, data: memoryview, seconds: float) -> None:
+        view = data
         while True:
             try:
                 view = view[connection.sock.send(view) :]
@@ -302,13 +311,20 @@ class AsyncioTransport(Exchanger):
         except OSError as exc:
             raise BrokenError from exc
 
-    async def _receive(self, connection: Connection, seconds: float) -> bytes:
+    def _receive_at_once(self, connection: Connection, seconds: float) -> bytes | None:
+        if not connection.tls:
+            return None  # an answer does not come so fast
+        try:
+            # What is decrypted already does not show on the socket.
+            return connection.sock.recv(READ_SIZE)
+        except WOULD_BLOCK:
+            return None
+        except OSError:
+            return b""
+
+    async def _receive_later(self, connection: Connection, seconds: float) -> bytes:
         assert isinstance(connection, _Connection)
         try:
-            if connection.tls:
-                with suppress(*WOULD_BLOCK):
-                    # What is decrypted already does not show on the socket.
-                    return connection.receive()
             data: bytes = await connection.wait(seconds, connection.receive)
         except OSError:
             return b""

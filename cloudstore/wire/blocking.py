@@ -177,7 +177,7 @@ class BlockingTransport(Exchanger):
         connection.sock.do_handshake()
         connection.tls = connection.session_due = True
 
-    async def _send(self, connection: Connection, data: bytes, seconds: float) -> None:
+    def _send_at_once(self, connection: Connection, data: bytes, seconds: float) -> None:
         assert isinstance(connection, _Connection)
         connection.limit_send(seconds)
         try:
@@ -199,7 +199,7 @@ class BlockingTransport(Exchanger):
             raise TimeUpError
         return 0
 
-    async def _receive(self, connection: Connection, seconds: float) -> bytes:
+    def _receive_at_once(self, connection: Connection, seconds: float) -> bytes:
         assert isinstance(connection, _Connection)
         connection.limit_receive(seconds)
         try:

@@ -156,16 +156,25 @@ class Exchanger(ABC):
         """Shakes hands; sets `sock` and `tls`."""
 
     @abstractmethod
-    async def _send(self, connection: Connection, data: bytes, seconds: float) -> None:
-        """Sends all of a small piece; broken, too, where an answer comes that does not wait for it."""
+    def _send_at_once(self, connection: Connection, data: bytes, seconds: float) -> memoryview | None:
+        """Sends of a small piece what is taken without suspending; what is left, or None."""
+
+    async def _send_rest(self, connection: Connection, data: memoryview, seconds: float) -> None:
+        """Sends the rest; broken, too, where an answer comes that does not wait for it."""
+        raise AssertionError("this engine sends all at once")
 
     @abstractmethod
     async def _send_some(self, connection: Connection, data: memoryview, seconds: float) -> int:
         """Sends what the connection takes; 0: it takes nothing, and something has come or may have."""
 
     @abstractmethod
-    async def _receive(self, connection: Connection, seconds: float) -> bytes:
-        """What comes next; nothing where the connection has ended, in whatever way."""
+    def _receive_at_once(self, connection: Connection, seconds: float) -> bytes | None:
+        """What comes next, where that takes no suspending, else None. Nothing where the connection has
+        ended, in whatever way."""
+
+    async def _receive_later(self, connection: Connection, seconds: float) -> bytes:
+        """The same, suspending."""
+        raise AssertionError("this engine receives at once")
 
     @abstractmethod
     async def _hears(self, connection: Connection, seconds: float) -> bool:
@@ -174,6 +183,11 @@ class Exchanger(ABC):
     @abstractmethod
     async def _read_payload(self, payload: Payload, offset: int, length: int) -> bytes | memoryview:
         """Reads a piece of a payload, which may block."""
+
+    async def _send(self, connection: Connection, data: bytes, seconds: float) -> None:
+        rest = self._send_at_once(connection, data, seconds)
+        if rest is not None:
+            await self._send_rest(connection, rest, seconds)
 
     # --- one exchange ---
 
@@ -258,7 +272,9 @@ class Exchanger(ABC):
                     limit = timeouts.stall
                     if ctx.deadline is not None:
                         limit = until(ctx, limit, "not_applied")
-                    await self._send(connection, head, limit)
+                    rest = self._send_at_once(connection, head, limit)
+                    if rest is not None:
+                        await self._send_rest(connection, rest, limit)
             except BrokenError:
                 # The server may have answered (403, 503) before it closed; its answer is worth more.
                 whole = False
@@ -323,7 +339,9 @@ class Exchanger(ABC):
             try:
                 if seconds <= 0:
                     raise TimeUpError
-                data = b"" if connection.ended else await self._receive(connection, seconds)
+                data = b"" if connection.ended else self._receive_at_once(connection, seconds)
+                if data is None:
+                    data = await self._receive_later(connection, seconds)
             except TimeUpError:
                 waited = self._timeouts.first_byte
                 raise too_late(request.ctx, f"no answer for {waited:g} seconds") from None
@@ -458,7 +476,9 @@ class Exchanger(ABC):
         looked = 0
         while not connection.ahead or (at := find_head_end(connection.ahead, looked)) < 0:
             looked = len(connection.ahead)
-            data = await self._receive(connection, _left(end))
+            data = self._receive_at_once(connection, _left(end))
+            if data is None:
+                data = await self._receive_later(connection, _left(end))
             if not data:
                 raise TransportError(f"{proxy} closed the connection", retryable=True)
             connection.ahead += data

@@ -99,13 +99,13 @@ class _Transport(Exchanger):
     async def _start_tls(self, *args: Any) -> None:
         raise AssertionError("there is no TLS here")
 
-    async def _send(self, connection: Connection, data: bytes, seconds: float) -> None:
+    def _send_at_once(self, connection: Connection, data: bytes, seconds: float) -> None:
         pass
 
     async def _send_some(self, connection: Connection, data: memoryview, seconds: float) -> int:
         return len(data)
 
-    async def _receive(self, connection: Connection, seconds: float) -> bytes:
+    def _receive_at_once(self, connection: Connection, seconds: float) -> bytes:
         try:
             return connection.receive_now(65536)
         except BlockingIOError:
