@@ -586,8 +586,10 @@ class Operations:
         check_progress(options.token, page.token)
         if options.delimiter and options.prefix.endswith(options.delimiter):
             page.objects = [o for o in page.objects if o.key != options.prefix]
-        page.objects = [o for o in page.objects if not o.key.startswith(RESERVED_PREFIX)]
-        page.prefixes = [p for p in page.prefixes if not p.startswith(RESERVED_PREFIX)]
+        prefix = options.prefix
+        if RESERVED_PREFIX.startswith(prefix) or prefix.startswith(RESERVED_PREFIX):
+            page.objects = [o for o in page.objects if not o.key.startswith(RESERVED_PREFIX)]
+            page.prefixes = [p for p in page.prefixes if not p.startswith(RESERVED_PREFIX)]
         return page
 
     def _check_listing(self, options: ListOptions) -> None:

@@ -346,15 +346,15 @@ class S3Driver(AdministeredS3):
     ) -> Flow[None]:
         """The checksums by which the vendor verifies a body."""
 
-        def add() -> None:
-            headers.update(messages.digest_headers(payload, promised, crc32=self._preset.crc32))
-            if self._scheme == "http":
-                payload.digest("sha256")  # here, because `authorize` must not wait for a file
-
         if payload.blocks or payload.size > INLINE_HASH_BYTES:
-            yield Call(None, ctx, add)
+            yield Call(None, ctx, self._hash, headers, payload, promised)
         else:
-            add()
+            self._hash(headers, payload, promised)
+
+    def _hash(self, headers: dict[str, str], payload: Payload, promised: Mapping[str, str]) -> None:
+        headers.update(messages.digest_headers(payload, promised, crc32=self._preset.crc32))
+        if self._scheme == "http":
+            payload.digest("sha256")  # here, because `authorize` must not wait for a file
 
     # --- buckets ---
 

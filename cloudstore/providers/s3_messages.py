@@ -497,8 +497,7 @@ def _decoder(root: XmlNode) -> Callable[[str], str]:
 
 def _decode_key(text: str) -> str:
     # What is no UTF-8 was not written by us; it is shown, and cannot be addressed.
-    plain = "%" not in text and "+" not in text
-    return text if plain else unquote_plus(text, errors="surrogateescape")
+    return unquote_plus(text, errors="surrogateescape")
 
 
 def _more(root: XmlNode) -> bool:
@@ -541,13 +540,18 @@ def page_of(root: XmlNode, rows: Iterable[tuple[str | None, ...]]) -> Page:
     """
     decode = _decoder(root)
     page = Page()
+    add = page.objects.append
     with _whole_rows():
         for key, size, etag, modified, storage_class in rows:
             if key is None or size is None:
                 raise KeyError("Key" if key is None else "Size")
-            info = ObjectInfo(decode(key), _count(size), etag_of(etag), iso_time(modified))
+            if "%" in key or "+" in key:
+                key = decode(key)
+            info = ObjectInfo(key, int(size), etag_of(etag), iso_time(modified))
+            if info.size < 0:
+                raise ValueError(size)
             info.storage_class = storage_class
-            page.objects.append(info)
+            add(info)
         page.prefixes = [decode(row["Prefix"]) for row in root.rows("CommonPrefixes")]
     if _more(root):
         page.token = page_token(_CONTINUES + required(root, "NextContinuationToken"))

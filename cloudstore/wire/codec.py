@@ -137,6 +137,15 @@ def _read_headers(raw: bytes) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines[1:-2]:
         name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip(" \t")
+    return headers if len(headers) == len(lines) - 3 else _joined(lines[1:-2])
+
+
+def _joined(lines: list[str]) -> dict[str, str]:
+    """The same, where a name stands there more than once."""
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
         name, value = name.lower(), value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers

@@ -33,11 +33,13 @@ def http_time(text: str | None) -> datetime | None:
 
 def iso_time(text: str | None) -> datetime | None:
     """``2009-10-12T17:50:30.000Z``; without a zone it is UTC."""
+    if not text:
+        return None
     try:
-        moment = datetime.fromisoformat(text) if text else None
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -9,10 +9,10 @@ which also judges what is malformed: anything unusual anywhere is a reason to as
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice, repeat
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from .xml import XmlNode, read_xml
 
@@ -46,6 +46,9 @@ _ENTITIES: Mapping[str, str] = MappingProxyType(
 _NO_CHARACTER = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+_Row: TypeAlias = tuple[str | None, ...]
+
+
 class _UnusualError(Exception):
     """A parser must judge."""
 
@@ -57,9 +60,7 @@ class _Shape(NamedTuple):
     groups: tuple[int | None, ...]
 
 
-def read_rows(
-    content: bytes, name: str, fields: Sequence[str]
-) -> tuple[XmlNode, list[tuple[str | None, ...]]]:
+def read_rows(content: bytes, name: str, fields: Sequence[str]) -> tuple[XmlNode, list[_Row]]:
     """The root of an answer, and of its children of this name the texts of theirs.
 
     Args:
@@ -73,14 +74,13 @@ def read_rows(
     """
     try:
         text = str(content, "utf-8")
-        start, end = text.index(f"<{name}>"), text.rindex(f"</{name}>") + len(name) + 3
-        before, after = text[:start], text[end:]
-        if not _BEFORE.match(before) or "<?" in after:
+        start = text.index(f"<{name}>")
+        if not _BEFORE.match(text[:start]) or (not text.isascii() and _NONCHARACTERS.search(text)):
             raise _UnusualError
-        if not text.isascii() and _NONCHARACTERS.search(text):
+        rows, after = _Reader(name, fields).read(text, start)
+        if "<?" in after:
             raise _UnusualError
-        rows = list(_Reader(name, fields).read(text[start:end]))
-        root = read_xml((before + after).encode())
+        root = read_xml((text[:start] + after).encode())
         if root.find(name) is not None:  # written in another way
             raise _UnusualError
     except (_UnusualError, ValueError):  # or no UTF-8, or no such child
@@ -93,36 +93,44 @@ class _Reader:
     """Reads rows; remembers the shapes that it met."""
 
     def __init__(self, name: str, fields: Sequence[str]) -> None:
-        self._begin, self._end = f"<{name}>", f"</{name}>"
+        self._end = f"</{name}>"
         self._fields = fields
         self._shapes: list[_Shape] = []
 
-    def read(self, text: str) -> Iterator[tuple[str | None, ...]]:
-        """The rows of a text that holds nothing else."""
-        shape = self._shape_at_start(text)
+    def read(self, text: str, start: int) -> tuple[list[_Row], str]:
+        """The rows of a text, the first of which begins at `start`, and what stands after the last."""
+        shape = self._shape_at(text, start)
         parts = shape.pattern.split(text)
         step = shape.pattern.groups + 1
         between = parts[::step]
         columns = (_column(parts, group, step) for group in shape.groups)
-        rows = islice(zip(*columns, strict=False), len(between) - 1)
+        rows: list[_Row] = list(islice(zip(*columns, strict=False), len(between) - 1))
+        between[0] = between[0][start:]
+        last = between[-1]
+        end = last.rfind(self._end) + len(self._end) if self._end in last else 0
+        between[-1], after = last[:end], last[end:]
         if not "".join(between).strip(_SPACES):
-            yield from rows
-            return
-        for gap in between:  # before, between and after the rows of this shape
-            if gap.strip(_SPACES):
-                yield from self.read(gap)
-            yield from islice(rows, 1)
+            return rows, after
+        mixed: list[_Row] = []
+        for index, gap in enumerate(between):  # before, between and after the rows of this shape
+            inner = gap.strip(_SPACES)
+            if inner:
+                others, rest = self.read(inner, 0)
+                if rest:
+                    raise _UnusualError
+                mixed += others
+            mixed += rows[index : index + 1]
+        return mixed, after
 
-    def _shape_at_start(self, text: str) -> _Shape:
-        text = text.lstrip(_SPACES)
+    def _shape_at(self, text: str, start: int) -> _Shape:
         for shape in self._shapes:
-            if shape.pattern.match(text):
+            if shape.pattern.match(text, start):
                 return shape
-        end = text.find(self._end, 0, MAX_ROW_CHARS)
+        end = text.find(self._end, start, start + MAX_ROW_CHARS)
         if end < 0 or len(self._shapes) == MAX_SHAPES:
             raise _UnusualError
-        made = _shape_of(text[: end + len(self._end)], self._fields)
-        if not made.pattern.match(text):
+        made = _shape_of(text[start : end + len(self._end)], self._fields)
+        if not made.pattern.match(text, start):
             raise _UnusualError
         self._shapes.append(made)
         return made
