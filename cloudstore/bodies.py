@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .checksums import new_hasher
+from .checksums import digest_of, new_hasher
 from .errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -61,14 +61,16 @@ class Payload(ABC):
             self._digests = {}
         known = self._digests.get(algorithm)
         if known is None:
-            hasher = new_hasher(algorithm)
-            if self.size <= COPY_CHUNK:
-                hasher.update(self.read(0, self.size))
-            else:
-                for chunk in self.chunks():
-                    hasher.update(chunk)
-            known = self._digests[algorithm] = hasher.hexdigest()
+            known = self._digests[algorithm] = self._compute(algorithm)
         return known
+
+    def _compute(self, algorithm: str) -> str:
+        if self.size <= COPY_CHUNK:
+            return digest_of(algorithm, self.read(0, self.size))
+        hasher = new_hasher(algorithm)
+        for chunk in self.chunks():
+            hasher.update(chunk)
+        return hasher.hexdigest()
 
 
 class BytesPayload(Payload):

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from .errors import InvalidArgumentError
 
-__all__ = ["ALGORITHMS", "Crc32", "Hasher", "check_digest", "new_hasher"]
+__all__ = ["ALGORITHMS", "Crc32", "Hasher", "check_digest", "digest_of", "new_hasher"]
 
 ALGORITHMS: Mapping[str, int] = MappingProxyType({"crc32": 8, "md5": 32, "sha1": 40, "sha256": 64})
 """Each algorithm, and how many hexadecimal digits its digest has."""
@@ -60,6 +60,15 @@ _MAKERS: Mapping[str, Callable[[], Hasher]] = MappingProxyType(
 def new_hasher(algorithm: str) -> Hasher:
     """A fresh hasher of one of `ALGORITHMS`."""
     return _MAKERS[algorithm]()
+
+
+def digest_of(algorithm: str, data: bytes | memoryview) -> str:
+    """The digest of bytes in memory, in lower-case hexadecimal."""
+    if algorithm == "crc32":
+        return f"{zlib.crc32(data):08x}"
+    hasher = _MAKERS[algorithm]()
+    hasher.update(data)
+    return hasher.hexdigest()
 
 
 def check_digest(algorithm: str, digest: str) -> str:

@@ -301,18 +301,10 @@ class Operations:
         if not self._discovered:
             yield from self._ready(ctx)
         checked = self._put_options(options)
-        size = -1
-
-        def count(done: int, total: int | None) -> None:
-            nonlocal size
-            size = done
-            if progress is not None:
-                progress(done, total)
-
         source = yield from open_source(ctx, data, asynchronous=self._asynchronous)
         try:
-            result = yield from upload(
-                self.driver, ctx, bucket, key, source, checked, self._transfer, count
+            result, size = yield from upload(
+                self.driver, ctx, bucket, key, source, checked, self._transfer, progress
             )
         finally:
             source.close()

@@ -136,8 +136,8 @@ def upload(
     options: PutOptions,
     transfer: TransferConfig,
     progress: Progress | None,
-) -> Flow[PutResult]:
-    """Writes an object from any source."""
+) -> Flow[tuple[PutResult, int]]:
+    """Writes an object from any source. Returns what was made, and how many bytes it has."""
     payload = source.payload
     if payload is None:
         assert source.stream is not None
@@ -154,17 +154,18 @@ def upload(
         result = yield from put(driver, ctx, bucket, key, payload, options)
         if progress is not None:
             progress(payload.size, payload.size)
-        return result
+        return result, payload.size
     size = fixed_part_size(payload.size, transfer, driver.limits)
     parts = StreamedUpload(driver, ctx, bucket, key, options, transfer, progress, payload.size)
     return (yield from _carry(parts, _send_regions(parts, payload, size)))
 
 
-def _carry(parts: StreamedUpload, feed: Flow[None]) -> Flow[PutResult]:
+def _carry(parts: StreamedUpload, feed: Flow[None]) -> Flow[tuple[PutResult, int]]:
     """Runs what feeds an upload, and completes it; any failure leaves no part behind."""
     try:
         yield from feed
-        return (yield from parts.complete())
+        result = yield from parts.complete()
+        return result, parts.done
     except GeneratorExit:
         raise
     except BaseException:

@@ -211,7 +211,7 @@ def copy_source(bucket: str, key: str, if_match: str | None) -> dict[str, str]:
 
 def base64_digest(digest: str) -> str:
     """A digest in hexadecimal as headers hold it."""
-    return base64.b64encode(bytes.fromhex(digest)).decode("ascii")
+    return binascii.b2a_base64(bytes.fromhex(digest), newline=False).decode("ascii")
 
 
 def digest_headers(payload: Payload, promised: Mapping[str, str], *, crc32: bool) -> dict[str, str]:
