@@ -263,11 +263,12 @@ class Exchanger(ABC):
             early = None
             whole = True
             try:
+                payload = request.payload
+                if payload is not None and 0 < size <= JOIN_BYTES and not payload.blocks:
+                    head, size = b"".join((head, payload.read(0, size))), 0
                 if size:
-                    assert request.payload is not None
-                    early = await self._send_all(
-                        connection, request, head, request.payload, expects=expects
-                    )
+                    assert payload is not None
+                    early = await self._send_all(connection, request, head, payload, expects=expects)
                 else:
                     limit = timeouts.stall
                     if ctx.deadline is not None:
@@ -368,9 +369,7 @@ class Exchanger(ABC):
         """Sends head and body; the head of an answer that came before the end of that."""
         ctx, stall, size = request.ctx, self._timeouts.stall, payload.size
         if size <= JOIN_BYTES:
-            body = (
-                await self._read_payload(payload, 0, size) if payload.blocks else payload.read(0, size)
-            )
+            body = await self._read_payload(payload, 0, size)
             await self._send(connection, b"".join((head, body)), until(ctx, stall, "not_applied"))
             return None
         await self._send(connection, head, until(ctx, stall, "not_applied"))
