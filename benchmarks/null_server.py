@@ -42,7 +42,7 @@ LAST_CHUNK = b"0\r\n"
 
 
 def head(status: str, length: int, *fields: str) -> bytes:
-    """A head as AWS sends it; a 204 and the like state no length."""
+    """A head as AWS sends it; a 204 states no length."""
     lines = [
         f"HTTP/1.1 {status}",
         "x-amz-id-2: " + "0" * 76,
@@ -55,15 +55,11 @@ def head(status: str, length: int, *fields: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def xml(name: str, inner: str) -> bytes:
-    return (
+def xml_answer(name: str, inner: str) -> bytes:
+    body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<{name} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{inner}</{name}>'
     ).encode()
-
-
-def xml_answer(name: str, inner: str) -> bytes:
-    body = xml(name, inner)
     return head("200 OK", len(body), "Content-Type: application/xml") + body
 
 

@@ -42,6 +42,7 @@ from ..errors import (
     RangeNotSatisfiableError,
     UnexpectedResponseError,
 )
+from ..listing import check_progress
 from ..model import (
     BucketInfo,
     ByteRange,
@@ -247,6 +248,7 @@ class S3Driver(AdministeredS3):
 
     def _where(self, ctx: OpContext, bucket: str) -> Flow[_Place]:
         """Where a bucket is, as far as is known."""
+        # Of the last bucket without asking the cell, which keeps them all; `_moved` renews both.
         known = self._last_place
         if known[0] == bucket:
             return known[1]
@@ -394,10 +396,8 @@ class S3Driver(AdministeredS3):
             token = root.text("ContinuationToken")
             if not token:
                 return sorted(found, key=lambda info: info.name)
-            following = [("continuation-token", token)]
-            if following == query:
-                raise UnexpectedResponseError("the listing goes round in a circle")
-            query = following
+            check_progress(query[0][1] if query else None, token)
+            query = [("continuation-token", token)]
 
     # --- objects ---
 

@@ -136,8 +136,7 @@ class AsyncRunner:
                 elif isinstance(effect, Request):
                     value = await self.run(perform(self._budgets, effect))
                 elif type(effect) is Attempt and isinstance(effect.effect, Request):
-                    transport = self._transport or self._wire
-                    value = await transport.exchange(effect.effect, effect.headers)
+                    value = await self._wire.exchange(effect.effect, effect.headers)
                 else:
                     value = await self._perform(effect)
             except asyncio.CancelledError as exc:

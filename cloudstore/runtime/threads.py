@@ -169,8 +169,8 @@ class SyncRunner:
                             raise
                         value = self.run(perform(self._budgets, effect, exc), scope)
                 elif isinstance(effect, Request):
-                    exchange = (self._transport or self._wire).exchange
-                    value = self.run(perform(self._budgets, effect, None, exchange, scope), scope)
+                    attempts = perform(self._budgets, effect, None, self._wire.exchange, scope)
+                    value = self.run(attempts, scope)
                 else:
                     value = self._perform(effect, scope)
             except BaseException as exc:

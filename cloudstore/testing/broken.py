@@ -1,7 +1,8 @@
 """Drivers that are wrong on purpose, each with the conformance tests that must find it out.
 
 They prove the suite: a fault that no test finds could sit in any driver. Each is the memory driver
-with one thing broken, and names the tests of `ConformanceSuite` that fail for it (others may, too).
+(with the settings of `AdministeredDriver` where it is about those) with one thing broken, and names the
+tests of `ConformanceSuite` that fail for it (others may, too).
 """
 
 from __future__ import annotations
@@ -790,14 +791,11 @@ class TagsOfAMissingObject(_Broken):
             return {}
 
 
-class TagsOfWritesDropped(_Broken):
+class TagsOfWritesDropped(_ChangesPuts):
     """``tags=`` is taken, and forgotten."""
 
-    def put_object(
-        self, ctx: OpContext, bucket: str, key: str, payload: Payload, options: PutOptions
-    ) -> Flow[PutResult]:
-        """See the class."""
-        return self.inner.put_object(ctx, bucket, key, payload, replace(options, tags={}))
+    def _changed(self, options: PutOptions) -> PutOptions:
+        return replace(options, tags={})
 
 
 class TagsLostByCopies(_Broken):

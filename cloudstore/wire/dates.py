@@ -21,7 +21,7 @@ def http_date(moment: datetime) -> str:
 
 
 def http_time(text: str | None) -> datetime | None:
-    """``Wed, 21 Oct 2015 07:28:00 GMT``, taken apart by hand: `email` takes thirty times as long."""
+    """``Wed, 21 Oct 2015 07:28:00 GMT``, taken apart by hand: `email` takes seven times as long."""
     if text is None:
         return None
     try:

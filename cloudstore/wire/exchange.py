@@ -189,6 +189,10 @@ class Exchanger(ABC):
         if rest is not None:
             await self._send_rest(connection, rest, seconds)
 
+    async def _receive(self, connection: Connection, seconds: float) -> bytes:
+        data = self._receive_at_once(connection, seconds)
+        return await self._receive_later(connection, seconds) if data is None else data
+
     # --- one exchange ---
 
     def _make_pool(self, pools: dict[str, Pool], origin: str) -> Pool:
@@ -273,7 +277,7 @@ class Exchanger(ABC):
                     limit = timeouts.stall
                     if ctx.deadline is not None:
                         limit = until(ctx, limit, "not_applied")
-                    rest = self._send_at_once(connection, head, limit)
+                    rest = self._send_at_once(connection, head, limit)  # `_send`, spared a coroutine
                     if rest is not None:
                         await self._send_rest(connection, rest, limit)
             except BrokenError:
@@ -341,7 +345,7 @@ class Exchanger(ABC):
                 if seconds <= 0:
                     raise TimeUpError
                 data = b"" if connection.ended else self._receive_at_once(connection, seconds)
-                if data is None:
+                if data is None:  # `_receive`, spared a coroutine
                     data = await self._receive_later(connection, seconds)
             except TimeUpError:
                 waited = self._timeouts.first_byte
@@ -475,9 +479,7 @@ class Exchanger(ABC):
         looked = 0
         while not connection.ahead or (at := find_head_end(connection.ahead, looked)) < 0:
             looked = len(connection.ahead)
-            data = self._receive_at_once(connection, _left(end))
-            if data is None:
-                data = await self._receive_later(connection, _left(end))
+            data = await self._receive(connection, _left(end))
             if not data:
                 raise TransportError(f"{proxy} closed the connection", retryable=True)
             connection.ahead += data

@@ -44,8 +44,8 @@ def encode_query(pairs: Iterable[tuple[str, str]]) -> str:
 class _Mac:
     """HMAC-SHA256 with one key, its two blocks hashed already.
 
-    A third of the time of `hmac.digest`, which moreover gives up the interpreter's lock for each of
-    these few bytes: with eight threads that halved the requests a second.
+    Less than half the time of `hmac.digest`, which moreover gives up the interpreter's lock for each of
+    these few bytes: with eight threads that took a quarter of the requests a second.
     """
 
     __slots__ = ("_inner", "_outer")

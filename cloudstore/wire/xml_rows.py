@@ -14,7 +14,7 @@ from itertools import islice, repeat
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-from .xml import XmlNode, read_xml
+from .xml import MAX_XML_BYTES, XmlNode, read_xml
 
 __all__ = ["read_rows"]
 
@@ -70,9 +70,11 @@ def read_rows(content: bytes, name: str, fields: Sequence[str]) -> tuple[XmlNode
         The root, where those children may be missing, and a tuple of the fields for each.
 
     Raises:
-        UnexpectedResponseError: it is no XML, or declares entities.
+        UnexpectedResponseError: as `read_xml`.
     """
     try:
+        if len(content) > MAX_XML_BYTES:
+            raise _UnusualError
         text = str(content, "utf-8")
         start = text.index(f"<{name}>")
         if not _BEFORE.match(text[:start]) or (not text.isascii() and _NONCHARACTERS.search(text)):

@@ -67,7 +67,7 @@ def test_every_verb_of_store_has_an_example() -> None:
 
 
 def test_every_verb_of_async_store_has_an_example() -> None:
-    # What is the same without an await, or a setting that both embedded drivers refuse, is shown once.
+    # What is the same without an await, or is a setting, is shown once.
     shown_once = {
         "capabilities",
         "close",

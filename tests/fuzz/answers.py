@@ -25,8 +25,6 @@ from .target import Target, dice_for
 
 __all__ = ["ANSWERS"]
 
-MAX_CONNECTIONS = 60
-"""More than any of the operations needs: who goes on asking is led on for ever."""
 PIECES = (1, 7, 100, 5000, 65536)
 
 
@@ -89,7 +87,7 @@ class _Transport(Exchanger):
 
     def _make_connection(self, sock: socket.socket, pool: Pool) -> _Connection:
         self.connections += 1
-        assert self.connections <= MAX_CONNECTIONS, "it asks on and on"
+        assert self.connections <= operations.MAX_CONNECTIONS, "it asks on and on"
         answer = self._answers[min(self.connections, len(self._answers)) - 1]
         return _Connection(sock, pool, answer, self._dice)
 

@@ -27,17 +27,8 @@ XML_SEEDS = [
 ]
 XML_FRAGMENTS = [
     *(b"<", b">", b"&", b"&#0;", b"&#x110000;", b"&#xD800;", b"&lol;", b"&amp;", b"]]>", b"<![CDATA["),
-    *(
-        b"\0",
-        b"\xff",
-        b"\xef\xbb\xbf",
-        b"\xfe\xff",
-        b"\xff\xfe",
-        b"{x}",
-        b"<?pi?>",
-        b"<!-- -->",
-        b"</a>",
-    ),
+    *(b"\0", b"\xff", b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe", b"{x}", b"<?pi?>", b"<!-- -->"),
+    b"</a>",
     b"<!DOCTYPE x [<!ENTITY a 'b'>]>",
     b"<a>" * 2000,
     b"<a/>" * 2000,
@@ -91,18 +82,8 @@ ROW_SEEDS = [
 ]
 ROW_FRAGMENTS = [
     *XML_FRAGMENTS,
-    *(
-        b"<C>",
-        b"</C>",
-        b"<C/>",
-        b"<C >",
-        b"<Key>",
-        b"</Key>",
-        b"<Key/>",
-        b"<Key x='y'>",
-        b"&quot;",
-        b"\r\n",
-    ),
+    *(b"<C>", b"</C>", b"<C/>", b"<C >", b"<Key>", b"</Key>", b"<Key/>", b"<Key x='y'>", b"&quot;"),
+    b"\r\n",
     *(b"<C><Key>a</Key></C>", b"<C></C>", b"<C><Size>1</Size></C>", b"<C><Key>a</Key><Key>b</Key></C>"),
 ]
 
@@ -143,16 +124,8 @@ TEXT_FRAGMENTS = [
     *(b"utf-7", b"utf-16", b"utf-32", b"idna", b"punycode", b"unicode_escape", b"undefined", b"zlib"),
     *(b"raw_unicode_escape", b"cp037", b"hz", b"iso-2022-jp", b"mbcs", b"rot13", b"hex", b"utf-8-sig"),
     *(b"0000", b"9999", b"-", b"+", b":", b".", b"T", b"Z", b"W53", b"24:00", b"+23:59", b"-23:59:59"),
-    *(
-        b"9" * 400,
-        b"0" * 5000,
-        b"A" * 5000,
-        b"\xc2\xb2",
-        b"\xd9\xa3",
-        b"\\ud800",
-        b"+2AA-",
-        b"\xed\xa0\x80",
-    ),
+    *(b"9" * 400, b"0" * 5000, b"A" * 5000, b"\xc2\xb2", b"\xd9\xa3", b"\\ud800", b"+2AA-"),
+    b"\xed\xa0\x80",
 ]
 
 

@@ -25,8 +25,6 @@ __all__ = ["EXCHANGES"]
 PATIENT = Timeouts(connect=5.0, first_byte=5.0, stall=5.0)
 HASTY = Timeouts(connect=5.0, first_byte=0.05, stall=0.05)
 """For a server that says no more and does not close: each wait takes this long."""
-MAX_CONNECTIONS = 60
-"""See `answers`."""
 HANGING_SHARE = 0.03
 CORK: int | None = getattr(socket, "TCP_CORK", None)
 
@@ -53,7 +51,7 @@ class _Server:
             except OSError:
                 return
             self._sockets.append(sock)
-            if len(self._sockets) > MAX_CONNECTIONS:
+            if len(self._sockets) > operations.MAX_CONNECTIONS:
                 self._listener.close()
                 return
             answer = self._answers[min(len(self._sockets), len(self._answers)) - 1]
@@ -77,7 +75,7 @@ class _Server:
         self._thread.join()
         for sock in self._sockets:
             sock.close()
-        assert len(self._sockets) <= MAX_CONNECTIONS, "it asks on and on"
+        assert len(self._sockets) <= operations.MAX_CONNECTIONS, "it asks on and on"
 
 
 def _on_threads(url: str, timeouts: Timeouts, letter: str) -> Any:

@@ -27,21 +27,8 @@ SEEDS = [
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
 ]
 FRAGMENTS = [
-    *(
-        b"\r\n",
-        b"\n",
-        b"\r",
-        b"\0",
-        b"\r\n\r\n",
-        b" ",
-        b"\t",
-        b":",
-        b",",
-        b";",
-        b"\x0b",
-        b"\x7f",
-        b"\x80",
-    ),
+    *(b"\r\n", b"\n", b"\r", b"\0", b"\r\n\r\n", b" ", b"\t", b":", b",", b";", b"\x0b", b"\x7f"),
+    b"\x80",
     *(b"HTTP/1.0 ", b"HTTP/1.1 ", b"HTTP/2.0 ", b"HTTP/1.9", b" 099 ", b" 204 ", b" 304 ", b" 1000 "),
     b"Content-Length: 5\r\n",
     b"Content-Length: 5\r\n" * 2,

@@ -21,12 +21,24 @@ from cloudstore.model import Part
 from cloudstore.object import Object
 from cloudstore.providers.s3 import S3Driver
 
-__all__ = ["FRAGMENTS", "NEXT", "RETRY", "SEEDS", "ask", "check_error", "driver", "split_input"]
+__all__ = [
+    "FRAGMENTS",
+    "MAX_CONNECTIONS",
+    "NEXT",
+    "RETRY",
+    "SEEDS",
+    "ask",
+    "check_error",
+    "driver",
+    "split_input",
+]
 
 NEXT = b"\n====\n"
 WHOLE = b"<all>"
 """Stands for the length of an answer's body."""
 SECRET = "a-very-secret-key"
+MAX_CONNECTIONS = 60
+"""More than any of the operations needs: who goes on asking is led on for ever."""
 MAX_TEXT = 4000
 """Characters of an error: what a server says is cut."""
 RETRY = RetryPolicy(attempts=2, base_delay=0.0, max_delay=0.0, max_retry_after=0.0)
@@ -340,33 +352,10 @@ SEEDS = [
     *_each("hl", error_answer("400 Bad", "AuthorizationHeaderMalformed")),
 ]
 FRAGMENTS = [
-    *(
-        NEXT,
-        b"\r\n",
-        b"\n",
-        b"\0",
-        b"\r\n\r\n",
-        b"<",
-        b">",
-        b"&",
-        b'"',
-        b"-",
-        b"/",
-        b"%",
-        b"*",
-        b"true",
-    ),
-    *(
-        b"&#0;",
-        b"&#xD800;",
-        b"&lol;",
-        b"<!DOCTYPE x>",
-        b"<![CDATA[",
-        b"]]>",
-        b"]]",
-        b"\xff",
-        b"\xc3\xa9",
-    ),
+    *(NEXT, b"\r\n", b"\n", b"\0", b"\r\n\r\n", b"<", b">", b"&", b'"', b"-", b"/", b"%", b"*"),
+    b"true",
+    *(b"&#0;", b"&#xD800;", b"&lol;", b"<!DOCTYPE x>", b"<![CDATA[", b"]]>", b"]]", b"\xff"),
+    b"\xc3\xa9",
     *(letter.encode() for letter in OPERATIONS),
     b"0" * 5000,
     b"9" * 5000,

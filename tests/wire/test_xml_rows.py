@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cloudstore.errors import CloudStoreError
+from cloudstore.errors import CloudStoreError, UnexpectedResponseError
 from cloudstore.wire import xml_rows
-from cloudstore.wire.xml import XmlNode, read_xml
+from cloudstore.wire.xml import MAX_XML_BYTES, XmlNode, read_xml
 from cloudstore.wire.xml_rows import MAX_ROW_CHARS, MAX_SHAPES, read_rows
 
 FIELDS = ("Key", "Size", "ETag", "Class")
@@ -148,6 +148,15 @@ def test_what_is_no_xml_is_an_error(inside: str) -> None:
     with pytest.raises(CloudStoreError):
         read_xml(content)
     with pytest.raises(CloudStoreError):
+        read_rows(content, "C", FIELDS)
+
+
+def test_a_listing_is_no_longer_than_other_xml() -> None:
+    row = b"<C><Key>" + b"a" * 1000 + b"</Key></C>"
+    content = b"<L>" + row * (MAX_XML_BYTES // len(row) + 1) + b"</L>"
+    with pytest.raises(UnexpectedResponseError, match="too long"):
+        read_xml(content)
+    with pytest.raises(UnexpectedResponseError, match="too long"):
         read_rows(content, "C", FIELDS)
 
 
