@@ -6,8 +6,6 @@ import asyncio
 import base64
 import hashlib
 import logging
-import os
-import ssl
 import sys
 import threading
 import time
@@ -51,6 +49,8 @@ from tests.s3.test_answers import error
 from tests.s3.test_config import key_of, shared_credentials, url_of
 from tests.servers.ministack_server import Ministack
 from tests.wire.server import Peer, Scripted, keep_answering, ok
+from tests.wire.test_sharing import run_in_fork
+from tests.wire.test_tls import server_context
 
 KEYS: Any = {"access_key": "AKID", "secret_key": "very-secret"}
 QUICK = RetryPolicy(attempts=3, base_delay=0.001)
@@ -542,7 +542,6 @@ def test_connection_that_breaks_and_one_that_is_refused() -> None:
 
 
 def test_deadline_ends_the_wait() -> None:
-    store = None
     with Scripted(stalls) as server:
         store = store_at(server.origin, timeouts=Timeouts(first_byte=FOREVER, total=0.2))
         for name, outcome in (("get_versioning", "not_applied"), ("set_versioning", "unknown")):
@@ -588,9 +587,7 @@ def test_certificates(tmp_path: Path, trusted: str | None, monkeypatch: pytest.M
         monkeypatch.setenv("SSL_CERT_FILE", ca_file)
         ca_file = "system"
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    with Scripted(keep_answering(ok(VERSIONED.encode())), tls=context) as server:
+    with Scripted(keep_answering(ok(VERSIONED.encode())), tls=server_context(authority)) as server:
         if trusted:
             with store_at(server.origin, ca_file=ca_file) as store:
                 assert store.get_versioning("bucket") is True
@@ -605,10 +602,11 @@ def test_child_of_a_fork_has_connections_of_its_own() -> None:
     with Scripted(keep_answering(ok(VERSIONED.encode()))) as server:
         with store_at(server.origin) as store:
             assert store.get_versioning("bucket") is True
-            child = os.fork()
-            if child == 0:
-                os._exit(0 if store.get_versioning("bucket") is True else 1)
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+            def ask() -> None:
+                assert store.get_versioning("bucket") is True
+
+            run_in_fork(ask)
             assert store.get_versioning("bucket") is True
         assert server.connections == 2
 

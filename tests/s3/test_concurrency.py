@@ -38,7 +38,7 @@ FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWar
 
 
 def body_of(key: str) -> bytes:
-    """Bytes that no other key has, of a length of their own."""
+    """Bytes made from the key, of one of five lengths; the longer ones no other key has."""
     chance = random.Random(key)
     return chance.randbytes(chance.choice([0, 1, 900, 8_000, 70_000]))
 
@@ -285,7 +285,7 @@ def test_workers_of_multiprocessing(
             worker.start()
         mixed(store, bucket, "meanwhile", 3)
         for worker in workers:
-            worker.join()
+            worker.join(60)
         assert [worker.exitcode for worker in workers] == [0, 0, 0]
         for worker in workers:
             worker.close()

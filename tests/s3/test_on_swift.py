@@ -1,7 +1,7 @@
 """The contract on OpenStack Swift's own S3 API: all of it on one face, some on the other and wrapped.
 
-Swift is slow. What is repeated is what faces and wrappers have most code of their own for; all the rest
-is proven on ministack, on both faces and under both wrappers.
+Swift is slow. What is repeated is what faces and wrappers have most code of their own for; the rest
+is proven on ministack: on both faces, and but for keys and presigning under both wrappers.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from cloudstore import AsyncStore, S3Config, Secret, Store
 from cloudstore.testing import FaultProxy, LoopThread, blocking_store
 from tests.servers.swift_server import Swift
 from tests.wire.server import Scripted, tunnel
+from tests.wire.test_tls import server_context
 
 DOMAIN = "s3.test"
 """Swift's ``storage_domain``."""
@@ -38,8 +39,7 @@ class Road:
         authority = trustme.CA()
         self.ca_file = str(folder / "ca.pem")
         authority.cert_pem.write_to_path(self.ca_file)
-        server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(f"*.{DOMAIN}", DOMAIN).configure_cert(server_side)
+        server_side = server_context(authority, f"*.{DOMAIN}", DOMAIN)
         self.trusted = ssl.create_default_context(cafile=self.ca_file)
         place = urlsplit(swift.url)
         assert place.hostname

@@ -1,6 +1,7 @@
 """The contract on ministack under both wrappers: what a real server gives is not lost in them.
 
-All themes but two: weird keys go through a wrapper as they are, and their many cases are proven bare.
+All themes but keys and presigning: both go through a wrapper as they are, and their many cases are
+proven bare.
 """
 
 from __future__ import annotations

@@ -12,7 +12,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
-__all__ = ["Hook", "Peer", "Scripted", "Seen", "ok"]
+__all__ = [
+    "PATIENCE",
+    "Hook",
+    "Peer",
+    "Scripted",
+    "Seen",
+    "keep_answering",
+    "ok",
+    "tunnel",
+    "wait_until",
+]
 
 PATIENCE = 20.0
 """Seconds after which a script that waits for its client gives up: longer than any test waits."""
@@ -201,7 +211,7 @@ def keep_answering(answer: bytes = b"") -> Hook:
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
-def tunnel(host: str, port: int, greeting: bytes = ESTABLISHED) -> Hook:
+def tunnel(host: str, port: int) -> Hook:
     """Does what a proxy does: connects, to one server whatever it is asked for, and relays."""
 
     def relay(source: socket.socket, sink: socket.socket) -> None:
@@ -214,7 +224,7 @@ def tunnel(host: str, port: int, greeting: bytes = ESTABLISHED) -> Hook:
 
     def script(peer: Peer) -> None:
         assert peer.read_head() is not None
-        peer.send(greeting)
+        peer.send(ESTABLISHED)
         with socket.create_connection((host, port)) as upstream:
             thread = threading.Thread(target=relay, args=(upstream, peer.sock))
             thread.start()

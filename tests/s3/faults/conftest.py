@@ -15,6 +15,7 @@ from tests.s3.faults.stage import REGION, Stage
 from tests.s3.scripted import Asked, Say, ScriptedServer
 from tests.servers.ministack_server import Ministack
 from tests.wire.server import Hook, Scripted
+from tests.wire.test_tls import server_context
 
 BUCKET = "faults"
 MakeStage = Callable[[str], Stage]
@@ -28,9 +29,7 @@ def ca_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ssl.SSLConte
     authority = trustme.CA()
     path: Path = tmp_path_factory.mktemp("authority") / "ca.pem"
     authority.cert_pem.write_to_path(str(path))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return str(path), context
+    return str(path), server_context(authority)
 
 
 @pytest.fixture(scope="session")

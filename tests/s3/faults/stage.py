@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -43,7 +43,6 @@ PATIENT = Timeouts(connect=10.0, first_byte=10.0, stall=10.0)
 """Nothing takes so long but what hangs, also on a busy machine."""
 IMPATIENT = Timeouts(connect=5.0, first_byte=0.3, stall=0.3)
 TRANSFER = TransferConfig(part_size=PART, multipart_threshold=1024 * 1024)
-WAIT_SECONDS = 10.0
 NOISE_SECONDS = 0.5
 """What a test takes longer where four processes want each core; whatever hangs takes 10 seconds."""
 
@@ -261,8 +260,12 @@ def within(seconds: float) -> Iterator[None]:
     assert took < seconds + max(0.1 * seconds, NOISE_SECONDS), f"{took:.2f} seconds, not {seconds}"
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "what was waited for did not happen"
-        time.sleep(0.005)
+def content(direct: Store, stage: Stage, key: str | None = None) -> bytes:
+    """What a server really holds."""
+    return direct.get_object(stage.bucket, key or stage.key).read()
+
+
+def uploads_of(direct: Store, stage: Stage) -> list[str]:
+    """The multipart uploads of the stage's key that are under way."""
+    found = direct.list_multipart_uploads(stage.bucket, prefix=stage.key)
+    return [upload.ref.upload_id for upload in found]

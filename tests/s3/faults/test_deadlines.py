@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
-import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,8 @@ from tests.s3.faults.conftest import Answer, Perform
 from tests.s3.faults.stage import PART, QUICK, Stage, within
 from tests.s3.scripted import Say
 from tests.s3.test_answers import error
-from tests.wire.server import Hook, Peer, Scripted
+from tests.wire.server import Hook, Peer, Scripted, wait_until
+from tests.wire.test_waiting import swallowed
 
 TIMEOUT = 0.3
 MIB = 1024 * 1024
@@ -57,28 +57,16 @@ def late(stage: Stage, operation: str, outcome: str, **facts: object) -> Iterato
         yield
 
 
-@pytest.fixture
-def blackhole() -> Iterator[int]:
-    """A port on which connections are neither refused nor taken: its queue is full."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(8):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
-
-
 # --- before anything was asked for ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("call", [get, put])
-def test_connection_that_nobody_takes(stage: Stage, blackhole: int, call: Call) -> None:
-    endpoint = f"{'https' if stage.is_tls else 'http'}://127.0.0.1:{blackhole}"
-    with late(stage, "get_object" if call is get else "create_object", "not_applied", attempts=1):
-        call(stage.store(endpoint=endpoint), stage)
+def test_connection_that_nobody_takes(stage: Stage, call: Call) -> None:
+    operation = "get_object" if call is get else "create_object"
+    with swallowed() as origin:
+        store = stage.store(endpoint=origin.replace("http:", "https:") if stage.is_tls else origin)
+        with late(stage, operation, "not_applied", attempts=1):
+            call(store, stage)
 
 
 @pytest.mark.parametrize("connections", ["tls"])
@@ -135,6 +123,7 @@ def test_write_that_is_not_answered(stage: Stage, direct: Store) -> None:
     stage.inject(Fault(stall_down_after=0))
     with late(stage, "create_object", "unknown", attempts=1):
         put(stage.store(), stage)
+    wait_until(lambda: direct.object_exists(stage.bucket, stage.key))
     assert direct.get_object(stage.bucket, stage.key).read() == b"data"
 
 

@@ -16,7 +16,7 @@ from cloudstore import (
     TransportError,
 )
 from cloudstore.testing import Fault
-from tests.s3.faults.stage import ATTEMPTS, PART, Stage
+from tests.s3.faults.stage import ATTEMPTS, PART, Stage, content, uploads_of
 
 LARGE = bytes(range(256)) * 1024 * 5
 """Goes in parts."""
@@ -26,15 +26,6 @@ def lose(stage: Stage, method: str, times: int | None = 1) -> None:
     """Answers to requests of this method are lost, of so many connections."""
     stage.clear()
     stage.inject(Fault(lose_answer=True, when=f"{method} ".encode()), times)
-
-
-def content(direct: Store, stage: Stage, key: str | None = None) -> bytes:
-    return direct.get_object(stage.bucket, key or stage.key).read()
-
-
-def uploads_of(direct: Store, stage: Stage) -> list[str]:
-    found = direct.list_multipart_uploads(stage.bucket, prefix=stage.key)
-    return [upload.ref.upload_id for upload in found]
 
 
 @pytest.fixture(params=["new", "kept"])

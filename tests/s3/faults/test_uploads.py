@@ -24,8 +24,8 @@ from cloudstore import (
 )
 from cloudstore.testing import Fault
 from tests.s3.faults.conftest import Perform
-from tests.s3.faults.stage import ATTEMPTS, IMPATIENT, PART, WAIT_SECONDS, Stage, wait_until
-from tests.wire.server import Peer, Seen, ok
+from tests.s3.faults.stage import ATTEMPTS, IMPATIENT, PART, Stage, content, uploads_of
+from tests.wire.server import PATIENCE, Peer, Seen, ok, wait_until
 
 Cut = Literal["close", "reset"]
 MIB = 1024 * 1024
@@ -71,15 +71,6 @@ def stored(stage: Stage, direct: Store) -> Iterator[Stage]:
     direct.create_object(stage.bucket, stage.key, OLD)
     yield stage
     assert uploads_of(direct, stage) == []
-
-
-def uploads_of(direct: Store, stage: Stage) -> list[str]:
-    found = direct.list_multipart_uploads(stage.bucket, prefix=stage.key)
-    return [upload.ref.upload_id for upload in found]
-
-
-def content(direct: Store, stage: Stage) -> bytes:
-    return direct.get_object(stage.bucket, stage.key).read()
 
 
 # --- broken off -----------------------------------------------------------------------------------
@@ -285,7 +276,7 @@ def refusing(meet: Meet, over: threading.Event) -> Callable[[Peer], None]:
                 continue
             meet(peer, seen)
             peer.send(FORBIDDEN)
-            over.wait(WAIT_SECONDS)
+            over.wait(PATIENCE)
             return
 
     return script
