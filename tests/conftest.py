@@ -10,10 +10,13 @@ import os
 import resource
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.servers.ministack_server import Ministack
+from tests.servers.swift_server import Swift
 
 DESCRIPTORS = 4096
 """Open files that a test may need at a time: macOS gives a shell 256."""
@@ -66,3 +69,15 @@ def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:
         del report.wasxfail
     report.outcome = "failed"
     report.longrepr = f"no test of this suite is skipped or expected to fail: {why}"
+
+
+@pytest.fixture(scope="session")
+def ministack() -> Iterator[Ministack]:
+    with Ministack() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def swift() -> Iterator[Swift]:
+    with Swift() as server:
+        yield server

@@ -16,10 +16,15 @@ from cloudstore import (
     TransportError,
 )
 from cloudstore.testing import Fault
-from tests.s3.faults.stage import ATTEMPTS, PART, Stage, content, uploads_of
+from tests.faults.stage import ATTEMPTS, Stage, content
+from tests.faults.vendors import PART
 
 LARGE = bytes(range(256)) * 1024 * 5
 """Goes in parts."""
+
+
+def uploads_of(direct: Store, stage: Stage) -> list[str]:
+    return stage.vendor.leftovers(direct, stage.bucket, stage.key)
 
 
 def lose(stage: Stage, method: str, times: int | None = 1) -> None:
@@ -92,6 +97,14 @@ def test_creation_that_cannot_be_looked_at_is_unknown(
         store.create_object(stage.bucket, stage.key, b"ours", if_absent=True)
     assert set(stage.asked()) == {"PUT", "HEAD"}
     assert content(direct, stage) == b"ours"
+
+
+def test_creation_that_was_done_in_time_is_a_success(stage: Stage, direct: Store) -> None:
+    """Only its answer is late: it is looked whether the object is ours."""
+    stage.inject(Fault(stall_down_after=0), times=1)
+    made = stage.store().create_object(stage.bucket, stage.key, b"ours", if_absent=True, timeout=0.3)
+    assert stage.asked() == ["PUT", "HEAD"]
+    assert made.etag == direct.head_object(stage.bucket, stage.key).etag
 
 
 @pytest.mark.parametrize("times", [1, None], ids=["once", "always"])

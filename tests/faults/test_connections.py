@@ -9,9 +9,8 @@ import pytest
 
 from cloudstore import ObjectNotFoundError, Store, TransportError
 from cloudstore.testing import Fault
-from tests.s3.faults.conftest import Answer, Perform
-from tests.s3.faults.stage import ATTEMPTS, Stage
-from tests.s3.scripted import Say
+from tests.faults.conftest import OVER_TLS, Perform
+from tests.faults.stage import ATTEMPTS, Stage
 from tests.servers.process import free_port
 from tests.wire.server import Peer, Scripted, ok
 
@@ -38,6 +37,13 @@ def delete(store: Store, stage: Stage) -> object:
 
 CALLS = {get: "get_object", head: "head_object", put: "create_object", delete: "delete_object"}
 EACH = pytest.mark.parametrize(("call", "operation"), CALLS.items(), ids=CALLS.values())
+
+
+def used(stage: Stage) -> list[int]:
+    """On which connection each request came, numbered from 1."""
+    numbers = [sent.connection for sent in stage.requests]
+    order = list(dict.fromkeys(numbers))
+    return [order.index(number) + 1 for number in numbers]
 
 
 @pytest.fixture
@@ -69,24 +75,26 @@ def test_nobody_listens(stage: Stage, call: Call, operation: str) -> None:
 
 @EACH
 def test_connection_that_is_reset_at_once(stored: Stage, call: Call, operation: str) -> None:
+    store = stored.store()
     stored.inject(Fault(refuse=True), times=ATTEMPTS - 1)
-    call(stored.store(), stored)
+    call(store, stored)
     assert stored.retries == ATTEMPTS - 1
-    assert stored.proxy.counts.connections == ATTEMPTS
+    assert stored.connections == ATTEMPTS
 
 
 @EACH
 def test_connections_that_are_always_reset_at_once(
     stored: Stage, direct: Store, call: Call, operation: str
 ) -> None:
+    store = stored.store()
     stored.inject(Fault(refuse=True))
     with stored.fails(TransportError, operation, attempts=ATTEMPTS, retryable=True):
-        call(stored.store(), stored)
-    assert stored.proxy.counts.connections == ATTEMPTS
+        call(store, stored)
+    assert stored.connections == ATTEMPTS
     assert direct.object_exists(stored.bucket, stored.key)
 
 
-@pytest.mark.parametrize("connections", ["tls"])
+@OVER_TLS
 @pytest.mark.parametrize("how", ["close", "reset", "words"])
 def test_handshake_that_fails(stage: Stage, how: str) -> None:
     def script(peer: Peer) -> None:
@@ -107,7 +115,7 @@ def test_handshake_that_fails(stage: Stage, how: str) -> None:
         assert server.connections == attempts
 
 
-@pytest.mark.parametrize("connections", ["tls"])
+@OVER_TLS
 def test_server_that_is_not_trusted_is_told_nothing(stage: Stage) -> None:
     stage.trust_the_usual()
     with stage.fails(
@@ -127,8 +135,9 @@ def test_server_that_is_not_trusted_is_told_nothing(stage: Stage) -> None:
 def test_answer_that_breaks_off_is_asked_for_again(
     stored: Stage, call: Call, operation: str, cut: Cut, after: int
 ) -> None:
+    store = stored.store()
     stored.inject(Fault(cut_down_after=after, cut=cut), times=ATTEMPTS - 1)
-    call(stored.store(), stored)
+    call(store, stored)
     assert len(stored.requests) == ATTEMPTS
     assert stored.retries == ATTEMPTS - 1
     assert len({sent.connection for sent in stored.requests}) == ATTEMPTS
@@ -139,10 +148,11 @@ def test_answer_that_breaks_off_is_asked_for_again(
 def test_answer_that_always_breaks_off(
     stored: Stage, direct: Store, call: Call, operation: str, cut: Cut
 ) -> None:
+    store = stored.store()
     stored.inject(Fault(cut_down_after=0, cut=cut))
     outcome = "unknown" if call in (put, delete) else "not_applied"
     with stored.fails(TransportError, operation, outcome=outcome, attempts=ATTEMPTS, retryable=True):
-        call(stored.store(), stored)
+        call(store, stored)
     assert len(stored.requests) == ATTEMPTS
     assert direct.object_exists(stored.bucket, stored.key) == (call is not delete)
 
@@ -166,7 +176,7 @@ def test_connection_is_used_again_after_whatever_went_well(stored: Stage) -> Non
     upload.complete()
     store.delete_objects(stored.bucket, [stored.key])
     assert len(stored.requests) > 12
-    assert stored.proxy.counts.connections == 1
+    assert stored.connections == 1
 
 
 def test_connection_is_given_up_with_a_body_that_is_not_read(stored: Stage, direct: Store) -> None:
@@ -174,7 +184,7 @@ def test_connection_is_given_up_with_a_body_that_is_not_read(stored: Stage, dire
     store = stored.store()
     store.get_object(stored.bucket, stored.key).close()
     get(store, stored)
-    assert [sent.connection for sent in stored.requests] == [1, 2]
+    assert used(stored) == [1, 2]
 
 
 @EACH
@@ -182,35 +192,43 @@ def test_connection_that_died_while_it_lay_idle_is_no_error(
     stored: Stage, call: Call, operation: str
 ) -> None:
     store = stored.store()
-    assert store.bucket_exists(stored.bucket)
+    store.create_object(stored.bucket, stored.key, b"data")
     stored.proxy.reset_connections()
     call(store, stored)
     assert stored.retries == 0
-    assert [sent.connection for sent in stored.requests] == [1, 2]
+    assert used(stored) == [1, 2]
 
 
-def test_connection_is_not_used_again_where_the_service_says_so(answer: Answer) -> None:
-    stage = answer(lambda _: Say(headers={"connection": "close", "etag": '"e"'}))
+def test_connection_is_not_used_again_where_the_service_says_so(perform: Perform) -> None:
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(ok(b"data", *stage.vendor.entity(b"data"), "connection: close"))
+        peer.wait_for_end()
+
+    stage = perform(script)
     store = stage.store()
     for _ in range(3):
-        put(store, stage)
-    assert [sent.connection for sent in stage.requests] == [1, 2, 3]
+        get(store, stage)
+    assert used(stage) == [1, 2, 3]
 
 
 def test_connection_is_not_used_again_after_an_answer_that_broke_off(stored: Stage) -> None:
-    stored.inject(Fault(cut_down_after=20, cut="close"), times=1)
     store = stored.store()
+    stored.inject(Fault(cut_down_after=20, cut="close"), times=1)
     get(store, stored)
     get(store, stored)
-    assert [sent.connection for sent in stored.requests] == [1, 2, 2]
+    assert used(stored) == [1, 2, 2]
 
 
 def test_words_between_answers_are_no_answer(perform: Perform) -> None:
     """Something comes that nobody has asked for: the connection it is on is given up."""
 
     def script(peer: Peer) -> None:
-        while peer.read() is not None:
-            peer.send(ok(b"data", 'etag: "e"') + b"HTTP/1.1 200 OK\r\n")
+        while (seen := peer.read()) is not None:
+            data = stage.vendor.stored(b"data")
+            if seen.method == "GET":
+                data = ok(b"data", *stage.vendor.entity(b"data"))
+            peer.send(data + b"HTTP/1.1 200 OK\r\n")
 
     stage = perform(script)
     store = stage.store()

@@ -22,8 +22,9 @@ from cloudstore import (
     UnavailableError,
     UnexpectedResponseError,
 )
-from tests.s3.faults.conftest import Answer
-from tests.s3.faults.stage import ATTEMPTS, PART, Stage, within
+from tests.faults.s3.conftest import Answer
+from tests.faults.stage import ATTEMPTS, Stage, within
+from tests.faults.vendors import PART
 from tests.s3.scripted import Asked, Say
 from tests.s3.test_answers import COMPLETED, CREATED, error
 
@@ -404,9 +405,9 @@ def test_missing_object(stage: Stage) -> None:
 
 def test_nobody_who_is_known(stage: Stage) -> None:
     store = stage.store()
-    stage.with_keys("AKIA" + "0" * 16)
+    unknown = {"access_key": "AKIA" + "0" * 16}
     with stage.fails(AuthenticationError, "create_object", status=403, attempts=1) as caught:
-        put(stage.store(), stage)
+        put(stage.store(config=unknown), stage)
     assert caught.value.code == "InvalidAccessKeyId"
     assert caught.value.request_id
     assert not store.object_exists(stage.bucket, stage.key)

@@ -21,11 +21,10 @@ from cloudstore import (
     TransportError,
 )
 from cloudstore.testing import Fault
-from tests.s3.faults.conftest import Answer, Perform
-from tests.s3.faults.stage import PART, QUICK, Stage, within
-from tests.s3.scripted import Say
-from tests.s3.test_answers import error
-from tests.wire.server import Hook, Peer, Scripted, wait_until
+from tests.faults.conftest import OVER_TLS, Perform
+from tests.faults.stage import QUICK, Stage, within
+from tests.faults.vendors import PART, Vendor
+from tests.wire.server import Hook, Peer, Scripted, Seen, keep_answering, ok, wait_until
 from tests.wire.test_waiting import swallowed
 
 TIMEOUT = 0.3
@@ -69,7 +68,7 @@ def test_connection_that_nobody_takes(stage: Stage, call: Call) -> None:
             call(store, stage)
 
 
-@pytest.mark.parametrize("connections", ["tls"])
+@OVER_TLS
 def test_handshake_that_is_not_answered(stage: Stage) -> None:
     with Scripted(lambda peer: peer.wait_for_end()) as silent:
         store = stage.store(endpoint=f"https://127.0.0.1:{silent.port}")
@@ -83,9 +82,10 @@ def test_handshake_that_is_not_answered(stage: Stage) -> None:
 
 def test_upload_that_nobody_takes(stage: Stage, direct: Store) -> None:
     direct.create_object(stage.bucket, stage.key, OLD)
+    store = stage.store(transfer=AT_ONCE)
     stage.inject(Fault(stall_up_after=MIB))
     with late(stage, "create_object", "not_applied", attempts=1):
-        put_large(stage.store(transfer=AT_ONCE), stage)
+        put_large(store, stage)
     assert direct.get_object(stage.bucket, stage.key).read() == OLD
 
 
@@ -95,10 +95,9 @@ def test_service_that_does_not_say_continue(perform: Perform) -> None:
         peer.wait_for_end()
 
     stage = perform(script)
+    store = stage.store(transfer=AT_ONCE)
     with late(stage, "create_object", "not_applied", attempts=1):
-        stage.store(transfer=AT_ONCE).create_object(
-            stage.bucket, stage.key, LARGE[:MIB], timeout=TIMEOUT
-        )
+        store.create_object(stage.bucket, stage.key, LARGE[:MIB], timeout=TIMEOUT)
     [sent] = stage.requests
     assert sent.headers["expect"] == "100-continue"
     assert sent.body == b""
@@ -108,11 +107,11 @@ def test_part_that_nobody_takes_leaves_nothing(stage: Stage, direct: Store) -> N
     """Cleaning up has a time of its own, and comes by another connection."""
     direct.create_object(stage.bucket, stage.key, OLD)
     transfer = TransferConfig(part_size=8 * MIB, multipart_threshold=PART)
-    stage.inject(Fault(stall_up_after=MIB, when=b"PUT "), times=1)
+    store = stage.store(transfer=transfer)
+    stage.inject(Fault(stall_up_after=MIB, when=stage.vendor.puts), times=1)
     with stage.fails(DeadlineExceededError, "create_object", attempts=1):
-        put_large(stage.store(transfer=transfer), stage)
-    assert stage.asked()[-1] == "DELETE"
-    assert direct.list_multipart_uploads(stage.bucket, prefix=stage.key) == []
+        put_large(store, stage)
+    assert stage.vendor.leftovers(direct, stage.bucket, stage.key) == []
     assert direct.get_object(stage.bucket, stage.key).read() == OLD
 
 
@@ -120,35 +119,39 @@ def test_part_that_nobody_takes_leaves_nothing(stage: Stage, direct: Store) -> N
 
 
 def test_write_that_is_not_answered(stage: Stage, direct: Store) -> None:
+    store = stage.store()
     stage.inject(Fault(stall_down_after=0))
     with late(stage, "create_object", "unknown", attempts=1):
-        put(stage.store(), stage)
+        put(store, stage)
     wait_until(lambda: direct.object_exists(stage.bucket, stage.key))
     assert direct.get_object(stage.bucket, stage.key).read() == b"data"
 
 
 def test_read_that_is_not_answered(stage: Stage) -> None:
+    store = stage.store()
     stage.inject(Fault(stall_down_after=0))
     with late(stage, "get_object", "not_applied", attempts=1):
-        get(stage.store(), stage)
+        get(store, stage)
 
 
 def test_head_that_comes_only_in_part(stage: Stage, direct: Store) -> None:
     direct.create_object(stage.bucket, stage.key, b"data")
+    store = stage.store()
     stage.inject(Fault(stall_down_after=20))
     with late(stage, "get_object", "not_applied", attempts=1):
-        get(stage.store(), stage)
+        get(store, stage)
 
 
 def test_listing_that_comes_only_in_part(perform: Perform) -> None:
     def script(peer: Peer) -> None:
         peer.read()
-        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n<ListBucketResult>")
+        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n<List")
         peer.wait_for_end()
 
     stage = perform(script)
+    store = stage.store()
     with late(stage, "get_all_objects", "not_applied", key=None, attempts=1):
-        stage.store().get_all_objects(stage.bucket, timeout=TIMEOUT)
+        store.get_all_objects(stage.bucket, timeout=TIMEOUT)
 
 
 def test_error_that_comes_only_in_part(perform: Perform) -> None:
@@ -158,18 +161,9 @@ def test_error_that_comes_only_in_part(perform: Perform) -> None:
         peer.wait_for_end()
 
     stage = perform(script)
+    store = stage.store()
     with late(stage, "create_object", "unknown", attempts=1):
-        put(stage.store(), stage)
-
-
-def test_creation_that_was_done_in_time_is_a_success(stage: Stage, direct: Store) -> None:
-    """Only its answer is late: it is looked whether the object is ours."""
-    stage.inject(Fault(stall_down_after=0), times=1)
-    made = stage.store().create_object(
-        stage.bucket, stage.key, b"ours", if_absent=True, timeout=TIMEOUT
-    )
-    assert stage.asked() == ["PUT", "HEAD"]
-    assert made.etag == direct.head_object(stage.bucket, stage.key).etag
+        put(store, stage)
 
 
 # --- over all attempts ----------------------------------------------------------------------------
@@ -177,17 +171,17 @@ def test_creation_that_was_done_in_time_is_a_success(stage: Stage, direct: Store
 
 def test_deadline_is_for_all_attempts(stage: Stage) -> None:
     """It passes while an answer is awaited, or would have while nothing is done."""
-    stage.inject(Fault(stall_down_after=0))
     timeouts = Timeouts(connect=5.0, first_byte=TIMEOUT / 4, stall=5.0)
     store = stage.store(RetryPolicy(attempts=50, base_delay=0.001), timeouts)
+    stage.inject(Fault(stall_down_after=0))
     with within(TIMEOUT), pytest.raises((DeadlineExceededError, TransportError)) as caught:
         put(store, stage)
     assert caught.value.outcome == "unknown"
     assert 2 <= len(stage.requests) <= 5
 
 
-def test_pauses_end_with_the_deadline(answer: Answer) -> None:
-    stage = answer(lambda _: Say(503, error("SlowDown")))
+def test_pauses_end_with_the_deadline(perform: Perform) -> None:
+    stage = perform(keep_answering(ok(b"", status="429 Slow Down")))
     store = stage.store(RetryPolicy(attempts=1000, base_delay=0.05, max_delay=0.1))
     with within(TIMEOUT), pytest.raises((DeadlineExceededError, RateLimitedError)):
         put(store, stage)
@@ -195,8 +189,8 @@ def test_pauses_end_with_the_deadline(answer: Answer) -> None:
 
 
 def test_deadline_of_the_configuration(stage: Stage) -> None:
-    stage.inject(Fault(stall_down_after=0))
     store = stage.store(QUICK, Timeouts(total=TIMEOUT))
+    stage.inject(Fault(stall_down_after=0))
     with late(stage, "get_object", "not_applied", attempts=1):
         store.get_object(stage.bucket, stage.key)
 
@@ -204,13 +198,13 @@ def test_deadline_of_the_configuration(stage: Stage) -> None:
 # --- while the body is read, after the object was opened ------------------------------------------
 
 
-def trickles(total: int, at_once: int, pause: float = 0.0) -> Hook:
+def trickles(vendor: Vendor, total: int, at_once: int, pause: float = 0.0) -> Hook:
     """Answers with a body of `total` bytes that comes in pieces, or stops after the first."""
 
     def script(peer: Peer) -> None:
         if peer.read() is None:
             return
-        peer.send(b'HTTP/1.1 200 OK\r\netag: "e"\r\ncontent-length: %d\r\n\r\n' % total)
+        peer.send(ok(b"x" * total, *vendor.entity(b"x" * total))[:-total])
         peer.send(b"x" * at_once)
         for _ in range(total // at_once - 1):
             if not pause:
@@ -230,8 +224,8 @@ READS: dict[str, Callable[[Object], object]] = {
 
 
 @pytest.mark.parametrize("read", READS)
-def test_body_that_stops_coming(perform: Perform, read: str) -> None:
-    stage = perform(trickles(100_000, 1000))
+def test_body_that_stops_coming(perform: Perform, vendor: Vendor, read: str) -> None:
+    stage = perform(trickles(vendor, 100_000, 1000))
     opened = stage.store().get_object(stage.bucket, stage.key, timeout=TIMEOUT)
     with late(stage, "get_object", "not_applied"):
         READS[read](opened)
@@ -239,51 +233,59 @@ def test_body_that_stops_coming(perform: Perform, read: str) -> None:
     assert stage.asked() == ["GET"], "a read that is out of time does not go on elsewhere"
 
 
-def test_body_that_comes_too_slowly_for_one_read(perform: Perform) -> None:
+def test_body_that_comes_too_slowly_for_one_read(perform: Perform, vendor: Vendor) -> None:
     """Every piece is in time for a stall; the whole is not in time."""
-    stage = perform(trickles(100_000, 1000, pause=TIMEOUT / 6))
+    stage = perform(trickles(vendor, 100_000, 1000, pause=TIMEOUT / 6))
     opened = stage.store().get_object(stage.bucket, stage.key, timeout=TIMEOUT)
     with late(stage, "get_object", "not_applied"):
         opened.read()
 
 
-def test_each_read_has_the_time_anew(perform: Perform) -> None:
-    stage = perform(trickles(8_000, 1000, pause=TIMEOUT / 3))
+def test_each_read_has_the_time_anew(perform: Perform, vendor: Vendor) -> None:
+    stage = perform(trickles(vendor, 8_000, 1000, pause=TIMEOUT / 3))
     opened = stage.store().get_object(stage.bucket, stage.key, timeout=TIMEOUT)
     assert [len(chunk) for chunk in opened.iter_chunks(1000)] == [1000] * 8
 
 
-def test_time_between_reads_does_not_count(perform: Perform) -> None:
-    stage = perform(trickles(100_000, 100_000))
+def test_time_between_reads_does_not_count(perform: Perform, vendor: Vendor) -> None:
+    stage = perform(trickles(vendor, 100_000, 100_000))
     opened = stage.store().get_object(stage.bucket, stage.key, timeout=TIMEOUT)
     assert opened.read(10) == b"x" * 10
     time.sleep(TIMEOUT * 1.5)
     assert opened.read() == b"x" * 99_990
 
 
-def test_what_was_late_can_be_read_again(perform: Perform) -> None:
+def test_what_was_late_can_be_read_again(perform: Perform, vendor: Vendor) -> None:
+    asked: list[Seen] = []
+
     def script(peer: Peer) -> None:
-        if peer.number == 1:
-            trickles(3000, 1000)(peer)
-        elif peer.read() is not None:
-            head = 'HTTP/1.1 206 Partial Content\r\netag: "e"\r\ncontent-range: bytes 1000-2999/3000'
-            peer.send(f"{head}\r\ncontent-length: 2000\r\n\r\n".encode() + b"y" * 2000)
-            peer.wait_for_end()
+        while (seen := peer.read()) is not None:
+            asked.append(seen)
+            if len(asked) == 1:
+                peer.send(ok(b"x" * 3000, *vendor.entity(b"x" * 3000))[:-2000])
+                peer.wait_for_end()
+                return
+            span = "content-range: bytes 1000-2999/3000"
+            lines = [*vendor.entity(b"x" * 3000), span]
+            peer.send(ok(b"x" * 2000, *lines, status="206 Partial Content"))
 
     stage = perform(script)
     opened = stage.store().get_object(stage.bucket, stage.key, timeout=TIMEOUT)
     assert opened.read(1000) == b"x" * 1000
     with late(stage, "get_object", "not_applied"):
         opened.read(1)
-    assert opened.read() == b"y" * 2000
+    assert opened.read() == b"x" * 2000
     assert stage.requests[-1].headers["range"] == "bytes=1000-"
 
 
-def test_download_to_a_file_is_in_time_as_a_whole(perform: Perform, tmp_path: Path) -> None:
-    stage = perform(trickles(100_000, 1000, pause=TIMEOUT / 6))
+def test_download_to_a_file_is_in_time_as_a_whole(
+    perform: Perform, vendor: Vendor, tmp_path: Path
+) -> None:
+    stage = perform(trickles(vendor, 100_000, 1000, pause=TIMEOUT / 6))
     target = tmp_path / "target"
     target.write_bytes(OLD)
+    store = stage.store()
     with late(stage, "get_object_to_file", "not_applied"):
-        stage.store().get_object_to_file(stage.bucket, stage.key, target, timeout=TIMEOUT)
+        store.get_object_to_file(stage.bucket, stage.key, target, timeout=TIMEOUT)
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
     assert target.read_bytes() == OLD

@@ -1,7 +1,7 @@
 """A store that reaches a server through a fault proxy, with what passed the proxy written down.
 
-The same tests run on both faces, over plain and TLS connections: the proxy takes TLS off, so that the
-server is the same, and what is written down can be read.
+The same tests run for every vendor, on both faces, over plain and TLS connections: the proxy takes TLS
+off, so that the server is the same, and what is written down can be read.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -21,21 +22,15 @@ from cloudstore import (
     AsyncStore,
     CloudStoreError,
     RetryPolicy,
-    S3Config,
-    Secret,
     Store,
     Timeouts,
     TransferConfig,
 )
 from cloudstore.events import Event
-from cloudstore.providers.s3 import S3Driver
 from cloudstore.testing import Fault, FaultProxy
 from cloudstore.testing.blocking_face import LoopThread, blocking_store
+from tests.faults.vendors import BUCKET, PART, Sent, Vendor
 
-REGION = "eu-west-1"
-"""One in which AWS says so when a bucket is created that is there."""
-PART = 64 * 1024
-"""The servers take parts smaller than S3's, so that an upload of several is still quick."""
 ATTEMPTS = 3
 QUICK = RetryPolicy(attempts=ATTEMPTS, base_delay=0.001)
 ONCE = RetryPolicy(attempts=1)
@@ -46,35 +41,10 @@ TRANSFER = TransferConfig(part_size=PART, multipart_threshold=1024 * 1024)
 NOISE_SECONDS = 0.5
 """What a test takes longer where four processes want each core; whatever hangs takes 10 seconds."""
 
+TELLTALE = ("Signature=", "authorization", "x-auth-token", "UpToken")
+"""Of headers and URLs that give access."""
+
 Way = Literal["up", "down"]
-
-
-@dataclass
-class Sent:
-    """A request as the proxy saw it.
-
-    Attributes:
-        connection: by its number, from 1.
-        body: as much of the body as came.
-    """
-
-    connection: int
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: bytearray = field(default_factory=bytearray)
-
-    @property
-    def path(self) -> str:
-        return self.target.partition("?")[0]
-
-    @property
-    def length(self) -> int:
-        return int(self.headers.get("content-length", "0"))
-
-    @property
-    def is_whole(self) -> bool:
-        return len(self.body) == self.length
 
 
 class Record:
@@ -119,6 +89,7 @@ class Stage:
     """See the module.
 
     Attributes:
+        vendor: whose server it is.
         proxy: on the way to the server.
         record: what passed it since `clear`.
         events: what the observer of the store was told.
@@ -127,24 +98,23 @@ class Stage:
 
     def __init__(
         self,
+        vendor: Vendor,
         upstream: str,
         face: str,
         loop: LoopThread,
-        keys: tuple[str, str],
-        bucket: str,
         key: str,
         tls: ssl.SSLContext | None,
         ca_file: str,
     ) -> None:
-        self.bucket, self.key = bucket, key
+        self.vendor, self.bucket, self.key = vendor, BUCKET, key
         self.record = Record()
         self.events: list[Event] = []
-        self.secret = keys[1]
-        self._face, self._loop, self._keys = face, loop, keys
+        self._face, self._loop = face, loop
         self._tls = tls is not None
         self._ca_file: str | None = ca_file
         self._stores: list[Store] = []
         self._lock = threading.Lock()
+        self._connections = 0
         place = urlsplit(upstream)
         self.proxy = FaultProxy(place.hostname or "", place.port or 0, tls=tls, tap=self._tap)
 
@@ -162,29 +132,40 @@ class Stage:
         timeouts: Timeouts = PATIENT,
         transfer: TransferConfig = TRANSFER,
         endpoint: str | None = None,
-        **options: Any,
+        *,
+        config: Mapping[str, Any] = MappingProxyType({}),
     ) -> Store:
-        """Another store, that knows no connection yet. Closed with the stage."""
-        config = S3Config(
-            access_key=self._keys[0],
-            secret_key=Secret(self._keys[1]),
-            endpoint=endpoint or self.proxy.url,
-            preset="aws",
-            region=REGION,
-            ca_file=self._ca_file,
-            retry=retry,
-            timeouts=timeouts,
-            transfer=transfer,
-            **options,
-        )
+        """Another store, that knows no connection yet and has asked what it asks but once.
+
+        Closed with the stage. Faults that are injected before are met by those questions.
+        """
+        made = self.cold_store(retry, timeouts, transfer, endpoint, config=config)
+        if endpoint is None:
+            self.vendor.warm(made, self.bucket)
+            if self.connections:
+                self.proxy.reset_connections()
+                self.clear()
+        return made
+
+    def cold_store(
+        self,
+        retry: RetryPolicy = QUICK,
+        timeouts: Timeouts = PATIENT,
+        transfer: TransferConfig = TRANSFER,
+        endpoint: str | None = None,
+        *,
+        config: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Store:
+        """A store that has asked nothing yet."""
+        options = {"ca_file": self._ca_file, "retry": retry, "timeouts": timeouts, "transfer": transfer}
+        subject = self.vendor.config(endpoint or self.proxy.url, **(options | dict(config)))
         made: Store
         if self._face == "threads":
-            made = Store(config, observer=self.events.append)
+            made = Store(subject, observer=self.events.append)
             driver = made._driver
         else:
-            astore = AsyncStore(config, observer=self.events.append)
+            astore = AsyncStore(subject, observer=self.events.append)
             made, driver = blocking_store(astore, self._loop), astore._driver
-        assert isinstance(driver, S3Driver)
         driver.limits = replace(driver.limits, min_part_size=PART)
         self._stores.append(made)
         return made
@@ -197,20 +178,29 @@ class Stage:
         with self._lock:
             self.record.requests.clear()
             self.record.down.clear()
+        self._connections = self.proxy.counts.connections
         self.events.clear()
 
     def trust_the_usual(self) -> None:
         """Stores made from now on do not know the authority of the proxy."""
         self._ca_file = None
 
-    def with_keys(self, access_key: str) -> None:
-        """Stores made from now on have another access key."""
-        self._keys = (access_key, self.secret)
+    @property
+    def everything(self) -> list[Sent]:
+        """All requests that came, those that only prepare others as well."""
+        with self._lock:
+            return list(self.record.requests)
 
     @property
     def requests(self) -> list[Sent]:
-        with self._lock:
-            return list(self.record.requests)
+        """The requests that came for the sake of an operation."""
+        sent = self.everything
+        return [one for one in sent if not self.vendor.is_preliminary(one.method, one.target)]
+
+    @property
+    def connections(self) -> int:
+        """How many came."""
+        return self.proxy.counts.connections - self._connections
 
     def asked(self) -> list[str]:
         """The methods of the requests that came."""
@@ -236,7 +226,11 @@ class Stage:
             yield caught
         error = caught.value
         assert type(error) is kind
-        assert (error.vendor, error.operation, error.bucket) == ("s3", operation, self.bucket)
+        assert (error.vendor, error.operation, error.bucket) == (
+            self.vendor.name,
+            operation,
+            self.bucket,
+        )
         assert error.key == facts.pop("key", self.key)
         assert {name: getattr(error, name) for name in facts} == facts
         self.check_no_secret(error)
@@ -245,9 +239,8 @@ class Stage:
         """Nothing in an error, nor in what caused it, is what only we may know."""
         while error is not None:
             for shown in (str(error), repr(error), repr(vars(error))):
-                assert self.secret not in shown
-                assert "Signature=" not in shown
-                assert "authorization" not in shown.lower()
+                for secret in (*self.vendor.secrets, *TELLTALE):
+                    assert secret.lower() not in shown.lower()
             error = error.__cause__ or error.__context__
 
 
@@ -263,9 +256,3 @@ def within(seconds: float) -> Iterator[None]:
 def content(direct: Store, stage: Stage, key: str | None = None) -> bytes:
     """What a server really holds."""
     return direct.get_object(stage.bucket, key or stage.key).read()
-
-
-def uploads_of(direct: Store, stage: Stage) -> list[str]:
-    """The multipart uploads of the stage's key that are under way."""
-    found = direct.list_multipart_uploads(stage.bucket, prefix=stage.key)
-    return [upload.ref.upload_id for upload in found]
