@@ -7,6 +7,7 @@ simulator) is behind each; where a script answers in its place, the vendor's log
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -54,7 +55,11 @@ class Vendor(ABC):
     Attributes:
         name: the driver's scheme.
         url: of the server.
-        puts, deletes: what a request begins with that writes an object's bytes, or deletes one.
+        begins: by what is done, bytes by which the head of such a request is known: ``put``, ``part``,
+            ``delete``, ``delete_many``, ``copy``, ``begin``, ``complete``, ``abort``,
+            ``create_bucket``, ``delete_bucket``.
+        puts: what is in the heads of requests that write an object's bytes, and in no others.
+        lost_beginnings: uploads that stay where the answer to the beginning of one is lost.
         verifies: the checksum that a download of a small object is verified by.
         refusal: status and code of an upload whose bytes are not those that were promised.
         around_parts: how many requests an object in parts takes besides those of the parts.
@@ -63,9 +68,9 @@ class Vendor(ABC):
     """
 
     name: ClassVar[str]
+    begins: ClassVar[Mapping[str, bytes]]
     puts: ClassVar[bytes] = b"PUT "
-    gets: ClassVar[bytes] = b"GET "
-    deletes: ClassVar[bytes] = b"DELETE "
+    lost_beginnings: ClassVar[int] = 1
     verifies: ClassVar[str]
     refusal: ClassVar[tuple[int, str | None]]
     pinned: ClassVar[str | None] = "if-match"
@@ -92,6 +97,12 @@ class Vendor(ABC):
     @abstractmethod
     def stored(self, data: bytes) -> bytes:
         """The answer to a write that went well."""
+
+    def success(self, seen: Seen, data: bytes) -> bytes:
+        """What goes well: a read of these bytes, or a write or a deletion of whatever."""
+        if seen.method == "GET":
+            return ok(data, *self.entity(data))
+        return self.stored(data) if seen.method == "PUT" else ok(b"", status="204 No Content")
 
     def is_put(self, sent: Sent) -> bool:
         """Whether a request writes an object's bytes."""
@@ -138,6 +149,14 @@ class S3(Vendor):
     """Before ministack."""
 
     name = "s3"
+    begins: ClassVar[Mapping[str, bytes]] = {
+        **dict.fromkeys(("put", "part", "copy", "create_bucket"), b"PUT "),
+        **dict.fromkeys(("begin", "complete", "delete_many"), b"POST "),
+        **dict.fromkeys(("delete", "abort", "delete_bucket"), b"DELETE "),
+        "begin": b"?uploads",
+        "complete": b"?uploadId=",
+        "part": b"partNumber=",
+    }
     verifies = "crc32"
     refusal = (400, "BadDigest")
 

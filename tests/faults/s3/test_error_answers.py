@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -15,7 +14,6 @@ from cloudstore import (
     PartialFailureError,
     PermissionDeniedError,
     RateLimitedError,
-    RetryPolicy,
     Store,
     TransferConfig,
     TransportError,
@@ -23,7 +21,7 @@ from cloudstore import (
     UnexpectedResponseError,
 )
 from tests.faults.s3.conftest import Answer
-from tests.faults.stage import ATTEMPTS, Stage, within
+from tests.faults.stage import ATTEMPTS, Stage
 from tests.faults.vendors import PART
 from tests.s3.scripted import Asked, Say
 from tests.s3.test_answers import COMPLETED, CREATED, error
@@ -133,67 +131,6 @@ def test_success_after_a_failure_that_may_have_worked_is_a_success(answer: Answe
     stage = answer([Say(500, error("InternalError")), Say(204)])
     delete(stage.store(), stage)
     assert stage.asked() == ["DELETE", "DELETE"]
-
-
-# --- pauses ---------------------------------------------------------------------------------------
-
-
-def test_pause_that_the_service_asks_for(answer: Answer) -> None:
-    came: list[float] = []
-
-    def script(asked: Asked) -> Say:
-        came.append(time.monotonic())
-        return Say(503, error("SlowDown"), {"retry-after": "1"}) if len(came) == 1 else OK
-
-    stage = answer(script)
-    put(stage.store(), stage)
-    assert came[1] - came[0] >= 1.0
-    [event] = [event for event in stage.events if event.name == "retrying"]
-    assert event.delay is not None
-    assert event.delay >= 1.0
-
-
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_pause_that_is_too_long(answer: Answer, status: int) -> None:
-    stage = answer(lambda _: Say(status, "", {"retry-after": "5", **ID}))
-    kind = RateLimitedError if status == 429 else UnavailableError
-    with within(1.0), stage.fails(kind, "create_object", attempts=1, status=status, request_id="R1"):
-        put(stage.store(RetryPolicy(attempts=3, base_delay=0.001, max_retry_after=4.9)), stage)
-    assert len(stage.requests) == 1
-
-
-def test_pause_that_would_pass_the_deadline(answer: Answer) -> None:
-    """The error that there is says more than a deadline that passes while nothing is done."""
-    stage = answer(lambda _: Say(503, error("SlowDown"), {"retry-after": "2"}))
-    with within(1.0), stage.fails(RateLimitedError, "create_object", attempts=1):
-        stage.store().create_object(stage.bucket, stage.key, b"data", timeout=1.0)
-
-
-# --- the budget -----------------------------------------------------------------------------------
-
-
-def test_budget_of_an_endpoint_runs_dry(answer: Answer) -> None:
-    healthy = False
-
-    def script(asked: Asked) -> Say:
-        return OK if healthy else Say(503, error("SlowDown"))
-
-    stage = answer(script)
-    store = stage.store(RetryPolicy(attempts=5, base_delay=0.0, budget=6))
-
-    def attempts() -> int:
-        before = len(stage.requests)
-        with pytest.raises(RateLimitedError) as caught:
-            put(store, stage)
-        assert caught.value.attempts == len(stage.requests) - before
-        return caught.value.attempts
-
-    assert [attempts() for _ in range(4)] == [5, 3, 1, 1]
-    healthy = True
-    for _ in range(11):  # a tenth of a retry each; one more, as tenths do not add up exactly
-        put(store, stage)
-    healthy = False
-    assert [attempts() for _ in range(2)] == [2, 1]
 
 
 # --- 200 with an error ----------------------------------------------------------------------------

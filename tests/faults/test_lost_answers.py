@@ -1,0 +1,228 @@
+"""Requests that were served and whose answer never came: what the caller is told is what is there.
+
+What a vendor's conditions and write-ids make of it is tested with the vendor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from cloudstore import BucketNotFoundError, ObjectNotFoundError, Store, TransferConfig, TransportError
+from cloudstore.testing import Fault
+from tests.faults.stage import ATTEMPTS, Stage, content
+from tests.faults.vendors import PART
+
+LARGE = bytes(range(256)) * (PART // 256) * 4 + b"the end"
+IN_PARTS = TransferConfig(part_size=PART, multipart_threshold=PART)
+EVERY_STEP = pytest.mark.parametrize("step", ["begin", "part", "complete"])
+
+
+def lose(stage: Stage, what: str, times: int | None = 1) -> None:
+    """Answers to such requests are lost, of so many connections."""
+    stage.clear()
+    stage.inject(Fault(lose_answer=True, when=stage.vendor.begins[what]), times)
+
+
+@pytest.fixture(params=["new", "kept"])
+def store(request: pytest.FixtureRequest, stage: Stage) -> Store:
+    """A store that has no connection, or one that it has used a moment ago."""
+    made = stage.store(transfer=IN_PARTS)
+    if request.param == "kept":
+        assert made.bucket_exists(stage.bucket)
+    return made
+
+
+# --- objects --------------------------------------------------------------------------------------
+
+
+def test_overwriting_is_done_again(stage: Stage, direct: Store, store: Store) -> None:
+    direct.create_object(stage.bucket, stage.key, b"old")
+    lose(stage, "put")
+    store.create_object(stage.bucket, stage.key, b"new")
+    assert len(stage.requests) == 2
+    assert content(direct, stage) == b"new"
+
+
+def test_overwriting_that_is_never_answered_is_unknown(
+    stage: Stage, direct: Store, store: Store
+) -> None:
+    lose(stage, "put", None)
+    with stage.fails(
+        TransportError, "create_object", outcome="unknown", attempts=ATTEMPTS, retryable=True
+    ):
+        store.create_object(stage.bucket, stage.key, b"new")
+    assert content(direct, stage) == b"new"
+
+
+def test_deletion_is_done_again(stage: Stage, direct: Store, store: Store) -> None:
+    direct.create_object(stage.bucket, stage.key, b"old")
+    lose(stage, "delete")
+    store.delete_object(stage.bucket, stage.key)
+    assert stage.retries == 1
+    assert not direct.object_exists(stage.bucket, stage.key)
+
+
+def test_deletion_that_is_never_answered_is_unknown(stage: Stage, direct: Store, store: Store) -> None:
+    direct.create_object(stage.bucket, stage.key, b"old")
+    lose(stage, "delete", None)
+    with stage.fails(TransportError, "delete_object", outcome="unknown", attempts=ATTEMPTS):
+        store.delete_object(stage.bucket, stage.key)
+    assert not direct.object_exists(stage.bucket, stage.key)
+
+
+def test_deletion_of_many_is_done_again(stage: Stage, direct: Store, store: Store) -> None:
+    wanted = [f"{stage.key}/{number}" for number in range(3)]
+    for key in wanted:
+        direct.create_object(stage.bucket, key, b"old")
+    lose(stage, "delete_many")
+    assert store.delete_objects(stage.bucket, wanted) == wanted
+    assert len(stage.requests) == 2
+    assert direct.get_all_objects(stage.bucket, prefix=f"{stage.key}/") == []
+
+
+def test_copy_is_done_again(stage: Stage, direct: Store, store: Store) -> None:
+    direct.create_object(stage.bucket, stage.key, b"data")
+    lose(stage, "copy")
+    store.copy_object(stage.bucket, stage.key, stage.bucket, f"{stage.key} copy")
+    assert stage.retries == 1
+    assert content(direct, stage, f"{stage.key} copy") == b"data"
+
+
+def test_copy_that_is_never_answered_is_unknown(stage: Stage, direct: Store, store: Store) -> None:
+    direct.create_object(stage.bucket, stage.key, b"data")
+    lose(stage, "copy", None)
+    with stage.fails(TransportError, "copy_object", outcome="unknown", attempts=ATTEMPTS):
+        store.copy_object(stage.bucket, stage.key, stage.bucket, f"{stage.key} copy")
+    assert content(direct, stage, f"{stage.key} copy") == b"data"
+
+
+@pytest.mark.parametrize("step", ["copy", "delete"])
+def test_move_is_done_again(stage: Stage, direct: Store, store: Store, step: str) -> None:
+    direct.create_object(stage.bucket, stage.key, b"data")
+    lose(stage, step)
+    store.move_object(stage.bucket, stage.key, stage.bucket, f"{stage.key} moved")
+    assert content(direct, stage, f"{stage.key} moved") == b"data"
+    with pytest.raises(ObjectNotFoundError):
+        content(direct, stage)
+
+
+# --- in parts -------------------------------------------------------------------------------------
+
+
+@EVERY_STEP
+def test_large_object_is_there_whichever_answer_is_lost(
+    stage: Stage, direct: Store, store: Store, step: str
+) -> None:
+    lose(stage, step)
+    made = store.create_object(stage.bucket, stage.key, LARGE)
+    assert content(direct, stage) == LARGE
+    assert made.etag == direct.head_object(stage.bucket, stage.key).etag
+    left = stage.vendor.leftovers(direct, stage.bucket, stage.key)
+    assert len(left) == (stage.vendor.lost_beginnings if step == "begin" else 0)
+
+
+@EVERY_STEP
+def test_large_object_of_which_an_answer_never_comes(
+    stage: Stage, direct: Store, store: Store, step: str
+) -> None:
+    """What is there afterwards is what was before, or the whole; the error does not say "nothing"."""
+    direct.create_object(stage.bucket, stage.key, b"old")
+    if step == "begin" and not stage.vendor.lost_beginnings:
+        assert "begin" not in stage.vendor.begins
+        return
+    lose(stage, step, None)
+    if step == "complete" and store.capabilities.settles_writes:
+        store.create_object(stage.bucket, stage.key, LARGE)
+        assert content(direct, stage) == LARGE
+        return
+    with stage.fails(TransportError, "create_object", outcome="unknown", attempts=ATTEMPTS):
+        store.create_object(stage.bucket, stage.key, LARGE)
+    assert content(direct, stage) == (LARGE if step == "complete" else b"old")
+
+
+def test_part_is_sent_again(stage: Stage, direct: Store, store: Store) -> None:
+    with store.create_multipart_upload(stage.bucket, stage.key) as upload:
+        lose(stage, "part")
+        part = upload.upload_part(1, b"data")
+        assert len(stage.requests) == 2
+        assert [found.etag for found in upload.list_parts()] == [part.etag]
+        upload.complete()
+    assert content(direct, stage) == b"data"
+
+
+def test_abort_is_done_again(stage: Stage, direct: Store, store: Store) -> None:
+    upload = store.create_multipart_upload(stage.bucket, stage.key)
+    upload.upload_part(1, b"data")
+    lose(stage, "abort")
+    upload.abort()
+    assert stage.retries == 1
+    assert stage.vendor.leftovers(direct, stage.bucket, stage.key) == []
+
+
+def test_abort_that_is_never_answered_is_unknown(stage: Stage, direct: Store, store: Store) -> None:
+    upload = store.create_multipart_upload(stage.bucket, stage.key)
+    upload.upload_part(1, b"data")
+    lose(stage, "abort", None)
+    with stage.fails(TransportError, "abort_multipart", outcome="unknown", attempts=ATTEMPTS):
+        upload.abort()
+    assert stage.vendor.leftovers(direct, stage.bucket, stage.key) == []
+
+
+# --- buckets --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def new_bucket(stage: Stage, direct: Store) -> Iterator[str]:
+    """A name that is nobody's; the stage's checks are then of it."""
+    stage.bucket = f"faults-{stage.key.split()[1]}"
+    yield stage.bucket
+    if direct.bucket_exists(stage.bucket):
+        direct.delete_bucket(stage.bucket)
+
+
+def test_bucket_that_is_there_in_the_end_was_created(
+    stage: Stage, direct: Store, store: Store, new_bucket: str
+) -> None:
+    lose(stage, "create_bucket")
+    assert store.create_bucket(new_bucket).name == new_bucket
+    assert stage.retries == 1
+    assert direct.bucket_exists(new_bucket)
+
+
+def test_bucket_that_is_gone_in_the_end_was_deleted(
+    stage: Stage, direct: Store, store: Store, new_bucket: str
+) -> None:
+    direct.create_bucket(new_bucket)
+    lose(stage, "delete_bucket")
+    store.delete_bucket(new_bucket)
+    assert stage.retries == 1
+    assert not direct.bucket_exists(new_bucket)
+
+
+def test_missing_bucket_is_missing(stage: Stage, store: Store, new_bucket: str) -> None:
+    """Also to whoever had to ask twice, where no answer was lost."""
+    stage.proxy.reset_connections()
+    stage.inject(Fault(answer=b"HTTP/1.1 429 Slow Down\r\ncontent-length: 0\r\n\r\n"), times=1)
+    with stage.fails(BucketNotFoundError, "delete_bucket", key=None, outcome="not_applied"):
+        store.delete_bucket(new_bucket)
+    assert stage.retries == 1
+
+
+CALLS: dict[str, Callable[[Store, str], object]] = {
+    "create_bucket": lambda store, bucket: store.create_bucket(bucket),
+    "delete_bucket": lambda store, bucket: store.delete_bucket(bucket),
+}
+
+
+@pytest.mark.parametrize("operation", CALLS)
+def test_bucket_of_which_nothing_was_heard_is_unknown(
+    stage: Stage, direct: Store, store: Store, new_bucket: str, operation: str
+) -> None:
+    if operation == "delete_bucket":
+        direct.create_bucket(new_bucket)
+    lose(stage, operation, None)
+    with stage.fails(TransportError, operation, key=None, outcome="unknown", attempts=ATTEMPTS):
+        CALLS[operation](store, new_bucket)
+    assert direct.bucket_exists(new_bucket) == (operation == "create_bucket")
