@@ -111,7 +111,7 @@ LIMITS = Limits(
     max_presign_seconds=10 * 365 * DAY_SECONDS,
     expires_step=DAY_SECONDS,
 )
-"""Parts: https://developer.qiniu.com/kodo/6366/upload-part. Forms "larger than 1 GB" are advised against
+"""Parts: https://developer.qiniu.com/kodo/6366/upload-part. Forms of more than 1 GB are advised against
 (kodo/1272). Metadata: kodo/1252. Batches: kodo/1250. No limit is documented for the duration of a URL:
 this one only keeps its deadline a number of ten digits."""
 KEYS = KeyRule(max_bytes=750, forbidden=((r"\x00", "Qiniu refuses NUL in keys"),))

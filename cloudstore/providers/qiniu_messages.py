@@ -532,6 +532,7 @@ def attachment_name(disposition: str) -> str:
     found = _ATTACHMENT.match(disposition)
     if found is None:
         raise InvalidArgumentError(
-            "of dispositions qiniu has 'attachment; filename=\"…\"' only, with a-z, 0-9, '.', '_', '~' and '-' in the name"
+            "of dispositions qiniu has 'attachment; filename=…' only, the name in quotes, and in it "
+            "a-z, 0-9, '.', '_', '~' and '-'"
         )
     return found[1]
