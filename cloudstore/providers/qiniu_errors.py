@@ -72,6 +72,7 @@ _WORDS: tuple[tuple[str, int, ErrorKind], ...] = (
     ("non empty bucket", 0, _K.BUCKET_NOT_EMPTY),
     ("md5", 400, _K.CHECKSUM_MISMATCH),
     ("crc32", 400, _K.CHECKSUM_MISMATCH),
+    ("skewed", 403, _K.AUTHENTICATION),
     ("archive", 403, _K.OBJECT_ARCHIVED),
     ("frozen", 403, _K.OBJECT_ARCHIVED),
 )

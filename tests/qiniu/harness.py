@@ -12,7 +12,7 @@ from cloudstore.testing.qiniu import QiniuLimits, QiniuSimulator
 
 SMALL_PART = 16 * 1024
 LIMITS = QiniuLimits(min_part=SMALL_PART, buckets=10_000)
-"""Smaller parts than Qiniu's, so that many are still quick; more buckets than an account has at first."""
+"""Smaller parts than Qiniu's, so that many are still quick; more buckets than a new account may have."""
 STAGGER = 5.0
 """Seconds until a read asks the second simulator: long, so that the first answers also when busy."""
 
@@ -51,7 +51,6 @@ class QiniuHarness(Harness):
 class QiniuFailoverHarness(Harness):
     """Two simulators as one: each driver of the first harness with one of the second."""
 
-    etag_tells_metadata = False
     form_fixes_type = False
 
     def __init__(self, first: QiniuHarness, second: QiniuHarness) -> None:
