@@ -157,6 +157,7 @@ class PresigningTests(ConformanceTests):
     def test_presigned_post_fixes_the_content_type_or_refuses_to(
         self, store: Store, account: Account, bucket: str
     ) -> None:
+        assert store.presign_post(bucket, "k").fields
         if not account.harness.form_fixes_type:
             with pytest.raises(UnsupportedError):
                 store.presign_post(bucket, "k", content_type="image/png")
