@@ -94,6 +94,7 @@ CAPABILITIES = Capabilities(
     presign_post=True,
     acl=True,
     cdn=True,
+    cdn_prefetch=True,
 )
 """No compare-and-swap, because uploads know no condition but that of creation; no headers but the
 content type; no start in the middle of a listing, whose markers are opaque."""
