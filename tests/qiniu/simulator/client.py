@@ -116,7 +116,7 @@ class Client:
 
     # --- the upload port ---
 
-    def token(self, bucket: str, key: str | None = None, **policy: object) -> str:
+    def token(self, bucket: str, key: str | None = None, **policy: Any) -> str:
         return str(self.auth.upload_token(bucket, key, policy=policy, strict_policy=False))
 
     def post(

@@ -110,7 +110,7 @@ def test_no_file_and_no_bucket(shared: Client, bucket: str) -> None:
 
 
 def by_policy(
-    client: Client, bucket: str, key: str | None, data: bytes = b"data", **policy: object
+    client: Client, bucket: str, key: str | None, data: bytes = b"data", **policy: Any
 ) -> Answer:
     fields = {} if key is None else {"key": key}
     return client.post({"token": client.token(bucket, **policy), **fields}, data, "name.tar.gz")
@@ -132,7 +132,7 @@ def test_a_keys_scope_overwrites(shared: Client, bucket: str) -> None:
 
 
 def test_insert_only(shared: Client, bucket: str) -> None:
-    def put(data: bytes, **policy: object) -> int:
+    def put(data: bytes, **policy: Any) -> int:
         token = shared.token(bucket, "a", **policy)
         return shared.post({"token": token, "key": "a"}, data).status
 
@@ -156,7 +156,7 @@ def test_a_prefixs_scope(shared: Client, bucket: str) -> None:
 
 
 def test_sizes_by_policy(shared: Client, bucket: str) -> None:
-    limits = {"fsizeMin": 2, "fsizeLimit": 4}
+    limits: dict[str, Any] = {"fsizeMin": 2, "fsizeLimit": 4}
     found = [by_policy(shared, bucket, None, b"d" * n, **limits).status for n in (1, 2, 4, 5)]
     assert found == [403, 200, 200, 413]
 
@@ -196,7 +196,7 @@ def test_types_are_detected(shared: Client, bucket: str, mode: int, said: str, f
 
 
 def test_the_key_by_policy(shared: Client, bucket: str) -> None:
-    save = {"saveKey": "saved/$(fprefix)-$(fsize)$(ext)"}
+    save: dict[str, Any] = {"saveKey": "saved/$(fprefix)-$(fsize)$(ext)"}
     assert by_policy(shared, bucket, None, **save).json["key"] == "saved/name.tar-4.gz"
     assert by_policy(shared, bucket, "own", **save).json["key"] == "own"
     forced = by_policy(shared, bucket, "own", forceSaveKey=True, **save)
@@ -208,7 +208,7 @@ def test_the_key_by_policy(shared: Client, bucket: str) -> None:
 
 
 def test_the_rest_by_policy(shared: Client, bucket: str) -> None:
-    policy = {"fileType": 1, "deleteAfterDays": 3, "endUser": "ann"}
+    policy: dict[str, Any] = {"fileType": 1, "deleteAfterDays": 3, "endUser": "ann"}
     assert by_policy(shared, bucket, "a", **policy).status == 200
     found = shared.stat(bucket, "a").json
     assert (found["type"], found["endUser"]) == (1, "ann")
@@ -290,7 +290,7 @@ def application() -> Iterator[Application]:
 
 
 def test_a_callback(shared: Client, bucket: str, application: Application) -> None:
-    policy = {
+    policy: dict[str, Any] = {
         "callbackUrl": application.url,
         "callbackBody": "k=$(key)&h=$(etag)&x=$(x:own)",
         "callbackHost": "app.example.org",
@@ -309,7 +309,7 @@ def test_a_callback(shared: Client, bucket: str, application: Application) -> No
 
 
 def test_a_callback_of_json(shared: Client, bucket: str, application: Application) -> None:
-    policy = {
+    policy: dict[str, Any] = {
         "callbackUrl": f"http://127.0.0.1:1/nobody;{application.url}",
         "callbackBody": '{"k":$(key),"s":$(fsize)}',
         "callbackBodyType": "application/json",
@@ -329,7 +329,7 @@ def test_a_callback_that_fails(
     shared: Client, bucket: str, application: Application, answer: tuple[int, str, bytes]
 ) -> None:
     application.answer = answer
-    policy = {"callbackUrl": application.url, "callbackBody": "k=$(key)"}
+    policy: dict[str, Any] = {"callbackUrl": application.url, "callbackBody": "k=$(key)"}
     found = by_policy(shared, bucket, "a", **policy)
     assert found.status == 579
     assert found.json["callback_body"] == "k=a"
