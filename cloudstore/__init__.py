@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from .aio import AsyncStore
     from .providers.local import LocalConfig
     from .providers.memory import MemoryConfig
+    from .providers.qiniu import QiniuConfig
     from .providers.s3 import S3Config
 
 __all__ = [
@@ -126,6 +127,7 @@ __all__ = [
     "PreconditionFailedError",
     "PresignedRequest",
     "PutResult",
+    "QiniuConfig",
     "QuotaExceededError",
     "RangeNotSatisfiableError",
     "RateLimitedError",
@@ -154,6 +156,7 @@ _LAZY = {
     "AsyncStore": "cloudstore.aio",
     "LocalConfig": "cloudstore.providers.local",
     "MemoryConfig": "cloudstore.providers.memory",
+    "QiniuConfig": "cloudstore.providers.qiniu",
     "S3Config": "cloudstore.providers.s3",
 }
 
