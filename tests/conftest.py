@@ -18,7 +18,7 @@ import pytest
 DESCRIPTORS = 4096
 """Open files that a test may need at a time: macOS gives a shell 256."""
 
-FOREIGN = ("AWS_", "CLOUDSTORE_", "OS_", "ST_", "SWIFT", "XDG_")
+FOREIGN = ("AWS_", "CLOUDSTORE_", "OS_", "ST_", "SWIFT_", "SWIFTCLIENT_", "XDG_")
 """How the names of variables begin that clients of storage read."""
 HOME = pytest.StashKey[Path]()
 
