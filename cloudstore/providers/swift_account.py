@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from ..config import Config, Secret
 from ..driver import ErrorInfo
-from ..errors import ConfigError, ErrorKind, UnexpectedResponseError
+from ..errors import AuthenticationError, ConfigError, ErrorKind, UnexpectedResponseError
 from .sdk_logs import quiet
 from .swift_sdk import identity_session, is_sdk_error, sdk_module, storage_connection
 
@@ -352,9 +352,9 @@ def authenticate(config: AccountConfig) -> Session:
     begun = time.time()
     with quiet(*LOGGERS), identity_session(config, plugin) as identity:
         try:
-            access = plugin.get_access(identity)
-            url = config.storage_url or _endpoint(config, access)
+            access = _access(config, plugin, identity)
             token, lifetime = access.auth_token, _lifetime(access, begun)
+            url = config.storage_url or _endpoint(config, access)
         except NO_ANSWER as exc:
             raise UnexpectedResponseError(
                 "this is no answer of an identity service", vendor="swift"
@@ -363,6 +363,18 @@ def authenticate(config: AccountConfig) -> Session:
         raise UnexpectedResponseError("the storage URL of the account is none", vendor="swift")
     expires = None if lifetime is None else begun + lifetime
     return Session(_usable_token(token), url.rstrip("/"), expires)
+
+
+def _access(config: AccountConfig, plugin: Any, identity: Any) -> Any:
+    try:
+        return plugin.get_access(identity)
+    except sdk_module("keystoneauth1.exceptions").NotFound as exc:
+        if config.token is None:
+            raise
+        # So Keystone says it of a token that has expired or was revoked.
+        raise AuthenticationError(
+            "the identity service does not know this token", vendor="swift", status=404
+        ) from exc
 
 
 def connect(config: AccountConfig, session: Session | None = None) -> Any:
@@ -495,7 +507,9 @@ def _offer(catalog: Any) -> str:
     """What there is instead."""
     there = catalog.get_endpoint_data_list(SERVICE_TYPE, None)
     if there:
-        pairs = sorted({f"{one.region_name} ({one.interface})" for one in there})
+        pairs = sorted(
+            {f"{one.region_name} ({str(one.interface).removesuffix('URL')})" for one in there}
+        )
         return f"there are {', '.join(pairs)}"
     types = sorted({str(service["type"]) for service in catalog.normalize_catalog()})
     if types:

@@ -31,6 +31,14 @@ class Person:
     domain_id: str
 
 
+@dataclass(frozen=True)
+class Credential:
+    """An application credential."""
+
+    id: str
+    secret: str
+
+
 class Keystone(ServerProcess):
     """The server, with an administrator and nobody else.
 
@@ -63,15 +71,15 @@ class Keystone(ServerProcess):
         self._ports = said[0].removeprefix(READY).split()
         return all(answers(int(port)) for port in self._ports)
 
-    def _sign_in(self) -> Any:
-        plugin = import_module("keystoneauth1.identity.v3").Password(
-            self.url,
-            username="admin",
-            password=self.password,
-            user_domain_id=DOMAIN,
-            project_name="admin",
-            project_domain_id=DOMAIN,
-        )
+    def _sign_in(self, **who: str) -> Any:
+        who = who or {
+            "username": "admin",
+            "password": self.password,
+            "user_domain_id": DOMAIN,
+            "project_name": "admin",
+            "project_domain_id": DOMAIN,
+        }
+        plugin = import_module("keystoneauth1.identity.v3").Password(self.url, **who)
         return import_module("keystoneauth1.session").Session(plugin)
 
     def stop(self) -> None:
@@ -83,8 +91,20 @@ class Keystone(ServerProcess):
 
     def call(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
         """What the API answers to the administrator."""
-        answer = self._session.request(self.url + path, method, json=body, **options)
+        return self._ask(self._session, method, path, body, **options)
+
+    def _ask(self, session: Any, method: str, path: str, body: Any, **options: Any) -> Any:
+        answer = session.request(self.url + path, method, json=body, **options)
         return answer.json() if answer.content else None
+
+    def _call_as(self, person: Person, method: str, path: str, body: Any) -> Any:
+        session = self._sign_in(
+            user_id=person.id, password=person.password, project_id=person.project_id
+        )
+        try:
+            return self._ask(session, method, path, body)
+        finally:
+            session.close()
 
     def add_person(self, name: str, domain: str | None = None) -> Person:
         """A user with a project."""
@@ -111,6 +131,25 @@ class Keystone(ServerProcess):
                 at = f"{url}/v1/AUTH_$(project_id)s"
                 endpoint = {"service_id": made["service"]["id"], "interface": interface, "url": at}
                 self.call("POST", "/endpoints", {"endpoint": {**endpoint, "region_id": region}})
+
+    def add_application_credential(self, person: Person, name: str) -> Credential:
+        """One for the person's project."""
+        body = {"application_credential": {"name": name}}
+        path = f"/users/{person.id}/application_credentials"
+        made = self._call_as(person, "POST", path, body)["application_credential"]
+        return Credential(made["id"], made["secret"])
+
+    def add_trust(self, giver: Person, taker: Person) -> str:
+        """Lets somebody act for somebody else; returns the trust's id."""
+        trust = {
+            "trustor_user_id": giver.id,
+            "trustee_user_id": taker.id,
+            "project_id": giver.project_id,
+            "impersonation": False,
+            "roles": [{"name": "member"}],
+        }
+        made: str = self._call_as(giver, "POST", "/OS-TRUST/trusts", {"trust": trust})["trust"]["id"]
+        return made
 
     def revoke(self, token: str) -> None:
         """Makes a token worthless at once."""
