@@ -68,7 +68,7 @@ def tenants() -> Iterator[ScriptedServer]:
 
 
 def of_swift(server: Swift, **options: Any) -> Account:
-    given = {"user": server.access_key, "secret_key": Secret(server.secret_key)}
+    given: dict[str, Any] = {"user": server.access_key, "secret_key": Secret(server.secret_key)}
     return settled(Account(**({"auth_url": f"{server.url}/auth/v1.0", **given} | options)))
 
 
