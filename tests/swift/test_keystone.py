@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,25 +19,12 @@ SHORT_SECONDS = 3
 
 
 @pytest.fixture(scope="module")
-def keystone() -> Iterator[Keystone]:
-    with Keystone() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def swift(keystone: Keystone) -> Iterator[Swift]:
-    with Swift(keystone) as server:
-        keystone.add_storage(server.url)
-        yield server
-
-
-@pytest.fixture(scope="module")
-def person(keystone: Keystone, swift: Swift) -> Person:
+def person(keystone: Keystone, keystone_swift: Swift) -> Person:
     return keystone.add_person("tester")
 
 
 @pytest.fixture(scope="module")
-def foreigner(keystone: Keystone, swift: Swift) -> Person:
+def foreigner(keystone: Keystone, keystone_swift: Swift) -> Person:
     """Of the same name, in another domain."""
     return keystone.add_person("tester", domain="Elsewhere")
 
@@ -63,11 +49,11 @@ def works(config: Account, session: Session) -> bool:
         connection.close()
 
 
-def test_password_by_names(keystone: Keystone, swift: Swift, person: Person) -> None:
+def test_password_by_names(keystone: Keystone, keystone_swift: Swift, person: Person) -> None:
     before = time.time()
     config = of_person(keystone, person)
     session = authenticate(config)
-    assert session.storage_url == f"{swift.url}/v1/AUTH_{person.project_id}"
+    assert session.storage_url == f"{keystone_swift.url}/v1/AUTH_{person.project_id}"
     assert session.expires_at is not None
     assert before + 3500 < session.expires_at < time.time() + 3700
     assert works(config, session)
@@ -157,7 +143,7 @@ def test_version_that_is_no_more(keystone: Keystone, person: Person) -> None:
     assert (found.kind, found.status) == (ErrorKind.CONFIG, 404)
 
 
-def test_region_and_interface(keystone: Keystone, swift: Swift, person: Person) -> None:
+def test_region_and_interface(keystone: Keystone, keystone_swift: Swift, person: Person) -> None:
     config = of_person(keystone, person, region="RegionTwo", interface="internal")
     assert works(config, authenticate(config))
     with pytest.raises(ConfigError, match=r"'RegionThree'; there are RegionOne \(admin\).*RegionTwo"):
