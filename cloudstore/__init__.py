@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from .providers.memory import MemoryConfig
     from .providers.qiniu import QiniuConfig
     from .providers.s3 import S3Config
+    from .providers.swift import SwiftConfig
 
 __all__ = [
     "AccountInfo",
@@ -138,6 +139,7 @@ __all__ = [
     "Store",
     "StoreClosedError",
     "StoreFactory",
+    "SwiftConfig",
     "Timeouts",
     "TooLargeError",
     "TransferConfig",
@@ -158,6 +160,7 @@ _LAZY = {
     "MemoryConfig": "cloudstore.providers.memory",
     "QiniuConfig": "cloudstore.providers.qiniu",
     "S3Config": "cloudstore.providers.s3",
+    "SwiftConfig": "cloudstore.providers.swift",
 }
 
 
