@@ -72,6 +72,8 @@ class Cdn:
             raise _Refused(NO_REFRESHES, "too many urls or dirs in one request")
         places = self._places(urls, "invalidUrls")
         under = self._places(folders, "invalidDirs")
+        if any(not folder.endswith("/") for folder in folders):
+            raise _Refused(BAD_HOST, "a dir ends with a slash", invalidDirs=list(folders))
         left = self._spend("urls", len(urls), limits.refresh_urls_a_day, NO_REFRESHES)
         folders_left = self._spend("dirs", len(folders), limits.refresh_dirs_a_day, NO_FOLDERS)
         for bucket, key in places:

@@ -261,7 +261,10 @@ class Uploads:
             raise invalid("fileType")
         if policy.get("callbackUrl") and not policy.get("callbackBody"):
             raise invalid("callbackBody")
+        self._storage.check_mime(mime)
         self._storage.check_metadata(uploaded.metadata)
+        if not all(value.isprintable() for value in uploaded.headers.values()):
+            raise invalid("a header of downloads")
         self._storage.put(
             policy.bucket,
             key,

@@ -206,6 +206,16 @@ def test_what_was_deleted_stays_until_the_cache_lapses(make: MakeClient) -> None
     assert client.get("bucket", "a").body == b"new"
 
 
+def test_a_new_bucket_has_no_cache_of_an_old_one(make: MakeClient) -> None:
+    client = cached(make)
+    client.put("bucket", "a", b"old")
+    client.get("bucket", "a")
+    client.manage(f"/delete/{entry('bucket', 'a')}")
+    client.simulator.drop_bucket("bucket")
+    client.simulator.create_bucket("bucket")
+    assert client.get("bucket", "a").status == 404
+
+
 def test_prefetching_fills_the_cache(make: MakeClient) -> None:
     client = cached(make)
     client.put("bucket", "a", b"old")
@@ -237,6 +247,7 @@ def test_requests_to_the_cdn_are_checked(make: MakeClient) -> None:
     for wrong in ("http://example.org/a", "a", f"ftp{url(client, 'a')[4:]}"):
         refused = tune(client, "refresh", [wrong])
         assert (refused.json["code"], refused.json["invalidUrls"]) == (400032, [wrong])
+    assert tune(client, "refresh", dirs=[url(client, "a")]).json["code"] == 400032
     assert tune(client, "burn", [url(client, "a")]).status == 404
     assert client.manage("/v2/tune/refresh", b"{", kind="application/json").status == 400
 
