@@ -7,6 +7,7 @@ import json
 import zlib
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -155,6 +156,23 @@ def test_insert_only(shared: Client, bucket: str) -> None:
     assert shared.stat(bucket, "a").json == first
     assert put(b"1", forceInsertOnly=True) == 614
     assert put(b"2") == 200
+
+
+def test_of_many_that_insert_at_once_one_wins(shared: Client, bucket: str) -> None:
+    token = shared.token(bucket, "a", insertOnly=1)
+
+    def put(at: int) -> tuple[int, bytes]:
+        client, data = Client(shared.simulator), str(at).encode()
+        try:
+            return client.post({"token": token, "key": "a"}, data).status, data
+        finally:
+            client.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(put, range(24)))
+    [won] = [data for status, data in found if status == 200]
+    assert {status for status, _ in found} == {200, 614}
+    assert shared.get(bucket, "a").body == won
 
 
 def test_a_prefixs_scope(shared: Client, bucket: str) -> None:
