@@ -33,7 +33,7 @@ def test_parts_of_4_mib_make_the_hash_of_the_whole(size: int) -> None:
 
 
 def test_parts_of_another_size_make_another_hash() -> None:
-    """`EtagV2` of Qiniu's Java SDK: 0x9E, and the SHA-1 of the parts' hashes without their first byte."""
+    """`EtagV2` of Qiniu's Java SDK: 0x9E, and the SHA-1 of the parts' own."""
     parts = [Content.of(DATA[:1000]), Content.of(DATA[1000 : BLOCK_BYTES + 2000])]
     of_parts = b"".join(urlsafe_b64decode(part.hash)[1:] for part in parts)
     expected = urlsafe_b64encode(b"\x9e" + sha1(of_parts).digest()).decode()
