@@ -157,7 +157,7 @@ class QiniuSimulator:
         for port in [port for port, bucket in self._ports.items() if bucket == name]:
             del self._ports[port]
             self._server.unlisten(port)
-        self._downloads.drop(name, "", with_all_under=True)
+        self._downloads.drop(name, "", "", with_all_under=True)
 
     def bind_domain(self, bucket: str, domain: str) -> None:
         """Gives a bucket one more domain: requests to any download port whose Host says so are its.
