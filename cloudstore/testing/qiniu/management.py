@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl
 from ..loopback import Request, Response
 from .answers import as_json, decoded, entry, fields, number
 from .cdn import Cdn
-from .settings import DAY, QiniuError
-from .storage import CST, DISABLED, ENABLED, MAX_TYPE, STANDARD, Bucket, Storage, StoredObject, invalid
+from .settings import DAY, QiniuError, invalid
+from .storage import CST, DISABLED, ENABLED, MAX_TYPE, STANDARD, Bucket, Storage, StoredObject
 
 if TYPE_CHECKING:
     from .simulator import QiniuSimulator

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..loopback import Buffer
+from .answers import read_json
 from .contents import Content
-from .settings import DAY, QiniuClock, QiniuError, QiniuLimits, QiniuQuirks
+from .settings import DAY, QiniuClock, QiniuError, QiniuLimits, QiniuQuirks, invalid
 
 __all__ = ["Bucket", "ListPage", "Part", "Storage", "StoredObject", "Upload"]
 
@@ -50,11 +51,6 @@ def no_bucket() -> QiniuError:
 def exists() -> QiniuError:
     """614."""
     return QiniuError(614, "file exists")
-
-
-def invalid(what: str) -> QiniuError:
-    """400."""
-    return QiniuError(400, f"invalid argument: {what}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -543,7 +539,7 @@ def _read_marker(marker: str) -> tuple[str, bool, bool]:
     if not marker:
         return "", False, False
     try:
-        fields = json.loads(urlsafe_b64decode(marker.encode("ascii")))
+        fields = read_json(urlsafe_b64decode(marker.encode("ascii")))
         return str(fields["k"]), bool(fields.get("p")), bool(fields["c"])
     except (ValueError, KeyError, TypeError, AttributeError):
         raise QiniuError(640, "invalid marker") from None

@@ -245,6 +245,7 @@ def test_the_rest_by_policy(shared: Client, bucket: str) -> None:
     days = found["expiration"] / DAY - found["putTime"] / 10_000_000 / DAY
     assert 3 <= days <= 4
     assert by_policy(shared, bucket, "b", fileType=9).status == 400
+    assert by_policy(shared, bucket, "b", returnUrl="a\nb").status == 400
     assert by_policy(shared, bucket, "b", deleteAfterDays=-1).status == 400
 
 
