@@ -13,7 +13,7 @@ import trustme
 from cloudstore import Store
 from cloudstore.testing.blocking_face import LoopThread
 from tests.faults.stage import Stage
-from tests.faults.vendors import BUCKET, S3, Vendor
+from tests.faults.vendors import BUCKET, S3, OpenStackSwift, Vendor
 from tests.wire.server import Hook, Scripted
 from tests.wire.test_tls import server_context
 
@@ -35,8 +35,10 @@ class Scene:
 
 WIRE = [("threads", "plain"), ("threads", "tls"), ("tasks", "plain"), ("tasks", "tls")]
 """Faces and connections: all with S3, which shows what is the wire's; a pair with the others."""
+PAIR = [("threads", "plain"), ("tasks", "tls")]
 SCENES = [
     *(Scene("s3", *way) for way in WIRE),
+    *(Scene("swift", *way) for way in PAIR),
 ]
 OVER_TLS = pytest.mark.parametrize(
     "scene", [scene for scene in SCENES if scene.connections == "tls"], indirect=True, ids=str
@@ -87,6 +89,7 @@ class Vendors:
 
 MAKERS: Mapping[str, Callable[[pytest.FixtureRequest], Vendor]] = {
     "s3": lambda request: S3(request.getfixturevalue("ministack")),
+    "swift": lambda request: OpenStackSwift(request.getfixturevalue("swift")),
 }
 
 

@@ -202,6 +202,10 @@ class Stage:
         """How many came."""
         return self.proxy.counts.connections - self._connections
 
+    def of(self, what: str) -> list[Sent]:
+        """The requests that do this, of `Vendor.begins`."""
+        return [sent for sent in self.requests if self.vendor.does(sent, what)]
+
     def asked(self) -> list[str]:
         """The methods of the requests that came."""
         return [sent.method for sent in self.requests]

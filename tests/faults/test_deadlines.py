@@ -83,7 +83,7 @@ def test_handshake_that_is_not_answered(stage: Stage) -> None:
 def test_upload_that_nobody_takes(stage: Stage, direct: Store) -> None:
     direct.create_object(stage.bucket, stage.key, OLD)
     store = stage.store(transfer=AT_ONCE)
-    stage.inject(Fault(stall_up_after=MIB))
+    stage.inject(Fault(stall_up_after=MIB, when=stage.vendor.begins["put"]))
     with late(stage, "create_object", "not_applied", attempts=1):
         put_large(store, stage)
     assert direct.get_object(stage.bucket, stage.key).read() == OLD
@@ -108,7 +108,7 @@ def test_part_that_nobody_takes_leaves_nothing(stage: Stage, direct: Store) -> N
     direct.create_object(stage.bucket, stage.key, OLD)
     transfer = TransferConfig(part_size=8 * MIB, multipart_threshold=PART)
     store = stage.store(transfer=transfer)
-    stage.inject(Fault(stall_up_after=MIB, when=stage.vendor.puts), times=1)
+    stage.inject(Fault(stall_up_after=MIB, when=stage.vendor.begins["part"]), times=1)
     with stage.fails(DeadlineExceededError, "create_object", attempts=1):
         put_large(store, stage)
     assert stage.vendor.leftovers(direct, stage.bucket, stage.key) == []
@@ -120,7 +120,7 @@ def test_part_that_nobody_takes_leaves_nothing(stage: Stage, direct: Store) -> N
 
 def test_write_that_is_not_answered(stage: Stage, direct: Store) -> None:
     store = stage.store()
-    stage.inject(Fault(stall_down_after=0))
+    stage.inject(Fault(stall_down_after=0, when=stage.vendor.begins["put"]))
     with late(stage, "create_object", "unknown", attempts=1):
         put(store, stage)
     wait_until(lambda: direct.object_exists(stage.bucket, stage.key))
@@ -173,11 +173,11 @@ def test_deadline_is_for_all_attempts(stage: Stage) -> None:
     """It passes while an answer is awaited, or would have while nothing is done."""
     timeouts = Timeouts(connect=5.0, first_byte=TIMEOUT / 4, stall=5.0)
     store = stage.store(RetryPolicy(attempts=50, base_delay=0.001), timeouts)
-    stage.inject(Fault(stall_down_after=0))
+    stage.inject(Fault(stall_down_after=0, when=stage.vendor.begins["put"]))
     with within(TIMEOUT), pytest.raises((DeadlineExceededError, TransportError)) as caught:
         put(store, stage)
     assert caught.value.outcome == "unknown"
-    assert 2 <= len(stage.requests) <= 5
+    assert 2 <= len(stage.of("put")) <= 5
 
 
 def test_pauses_end_with_the_deadline(perform: Perform) -> None:

@@ -75,9 +75,9 @@ def stored(stage: Stage, direct: Store) -> Iterator[Stage]:
     assert stage.vendor.leftovers(direct, stage.bucket, stage.key) == []
 
 
-def requests_of(stage: Stage, kind: Kind) -> int:
-    """In how many requests an object is written."""
-    return 1 if not kind.in_parts else 5 + stage.vendor.around_parts
+def data_of(stage: Stage, kind: Kind) -> bytes:
+    """By which the requests are known that write an object's bytes."""
+    return stage.vendor.begins["part" if kind.in_parts else "put"]
 
 
 # --- broken off -----------------------------------------------------------------------------------
@@ -89,11 +89,12 @@ def test_upload_that_breaks_off_is_sent_again(
 ) -> None:
     after = 10 if where == "head" else kind.broken_at
     store = stored.store(transfer=kind.transfer)
-    stored.inject(Fault(cut_up_after=after, cut=cut, when=stored.vendor.puts), times=1)
+    stored.inject(Fault(cut_up_after=after, cut=cut, when=data_of(stored, kind)), times=1)
     made = store.create_object(stored.bucket, stored.key, ALL[: kind.size])
     # What was not sent to its end, on a connection that was kept, the wire sends again by itself.
     assert stored.retries == 1 or kind.in_parts
-    assert len(stored.requests) == requests_of(stored, kind) + 1
+    sent = stored.of("part" if kind.in_parts else "put")
+    assert len(sent) == (5 if kind.in_parts else 1) + 1
     assert content(direct, stored) == ALL[: kind.size]
     assert made.etag == direct.head_object(stored.bucket, stored.key).etag
 
@@ -102,12 +103,12 @@ def test_upload_that_always_breaks_off_leaves_what_was_there(
     stored: Stage, direct: Store, kind: Kind
 ) -> None:
     store = stored.store(transfer=kind.transfer)
-    stored.inject(Fault(cut_up_after=kind.broken_at, when=stored.vendor.puts))
+    stored.inject(Fault(cut_up_after=kind.broken_at, when=data_of(stored, kind)))
     with stored.fails(
         TransportError, "create_object", attempts=ATTEMPTS, retryable=True, status=None
     ) as caught:
         store.create_object(stored.bucket, stored.key, ALL[: kind.size])
-    sent = [request for request in stored.requests if stored.vendor.is_put(request)]
+    sent = stored.of("part" if kind.in_parts else "put")
     assert ATTEMPTS <= len(sent) <= ATTEMPTS + kind.in_parts
     if not kind.fits_buffers:
         assert caught.value.outcome == "not_applied"
@@ -119,7 +120,7 @@ def test_file_is_sent_again_from_its_beginning(stored: Stage, direct: Store, tmp
     path = tmp_path / "data"
     path.write_bytes(ALL[: 3 * MIB])
     store = stored.store(transfer=AT_ONCE)
-    stored.inject(Fault(cut_up_after=MIB, when=stored.vendor.puts), times=1)
+    stored.inject(Fault(cut_up_after=MIB, when=stored.vendor.begins["put"]), times=1)
     store.create_object_from_file(stored.bucket, stored.key, path)
     assert content(direct, stored) == ALL[: 3 * MIB]
 
@@ -127,7 +128,7 @@ def test_file_is_sent_again_from_its_beginning(stored: Stage, direct: Store, tmp
 def test_source_that_is_read_once_is_sent_again(stored: Stage, direct: Store) -> None:
     pieces = (ALL[at : at + 1000] for at in range(0, 5 * PART, 1000))
     store = stored.store()
-    stored.inject(Fault(cut_up_after=10_000, when=stored.vendor.puts), times=1)
+    stored.inject(Fault(cut_up_after=10_000, when=stored.vendor.begins["part"]), times=1)
     store.create_object(stored.bucket, stored.key, pieces)
     assert content(direct, stored) == ALL[: 5 * PART + 1000 - 5 * PART % 1000]
 
@@ -135,7 +136,7 @@ def test_source_that_is_read_once_is_sent_again(stored: Stage, direct: Store) ->
 def test_writer_that_breaks_off_publishes_nothing(stored: Stage, direct: Store) -> None:
     writer = stored.store().open_writer(stored.bucket, stored.key)
     writer.write(ALL[: 2 * PART])
-    stored.inject(Fault(cut_up_after=10_000, when=stored.vendor.puts))
+    stored.inject(Fault(cut_up_after=10_000, when=stored.vendor.begins["part"]))
     with stored.fails(TransportError, "open_writer", attempts=ATTEMPTS):
         writer.write(ALL[: 2 * PART])
     assert writer.closed
@@ -156,7 +157,7 @@ def test_part_that_breaks_off_by_hand(stored: Stage, direct: Store) -> None:
     """The parts that are there stay, and the upload goes on."""
     with stored.store().create_multipart_upload(stored.bucket, stored.key) as upload:
         upload.upload_part(1, ALL[:PART])
-        stored.inject(Fault(cut_up_after=10_000, when=stored.vendor.puts))
+        stored.inject(Fault(cut_up_after=10_000, when=stored.vendor.begins["part"]))
         with stored.fails(TransportError, "upload_part", attempts=ATTEMPTS):
             upload.upload_part(2, ALL[PART : 2 * PART])
         stored.proxy.heal()
@@ -197,7 +198,7 @@ def test_abort_that_cannot_get_through_is_told(
 @pytest.mark.parametrize("kind", [KINDS["small"], KINDS["parts"]], ids=["small", "parts"])
 def test_answer_that_does_not_come_is_asked_for_again(stored: Stage, direct: Store, kind: Kind) -> None:
     store = stored.store(timeouts=IMPATIENT, transfer=kind.transfer)
-    stored.inject(Fault(stall_down_after=0, when=stored.vendor.puts), times=1)
+    stored.inject(Fault(stall_down_after=0, when=data_of(stored, kind)), times=1)
     store.create_object(stored.bucket, stored.key, ALL[: kind.size])
     assert stored.retries == 1
     assert content(direct, stored) == ALL[: kind.size]
@@ -206,7 +207,7 @@ def test_answer_that_does_not_come_is_asked_for_again(stored: Stage, direct: Sto
 def test_answer_that_never_comes_is_unknown(stored: Stage, direct: Store) -> None:
     """And so it is: the write has been done, although it was never confirmed."""
     store = stored.store(RetryPolicy(attempts=2, base_delay=0.001), IMPATIENT)
-    stored.inject(Fault(stall_down_after=0))
+    stored.inject(Fault(stall_down_after=0, when=stored.vendor.begins["put"]))
     with stored.fails(TransportError, "create_object", outcome="unknown", attempts=2) as caught:
         store.create_object(stored.bucket, stored.key, ALL[:1000])
     assert "no answer for 0.3 seconds" in caught.value.message
@@ -216,7 +217,7 @@ def test_answer_that_never_comes_is_unknown(stored: Stage, direct: Store) -> Non
 def test_upload_that_nobody_takes(stored: Stage, direct: Store) -> None:
     kind = KINDS["large"]
     store = stored.store(RetryPolicy(attempts=2, base_delay=0.001), IMPATIENT, kind.transfer)
-    stored.inject(Fault(stall_up_after=MIB))
+    stored.inject(Fault(stall_up_after=MIB, when=stored.vendor.begins["put"]))
     with stored.fails(TransportError, "create_object", outcome="not_applied", attempts=2) as caught:
         store.create_object(stored.bucket, stored.key, ALL[: kind.size])
     assert "nothing was taken for 0.3 seconds" in caught.value.message
@@ -230,7 +231,7 @@ def test_flipped_byte_is_refused_by_the_service(stored: Stage, direct: Store, ki
     """It verifies what it was promised before it stores anything."""
     status, code = stored.vendor.refusal
     store = stored.store(transfer=kind.transfer)
-    stored.inject(Fault(flip_up_at=kind.broken_at, when=stored.vendor.puts), times=1)
+    stored.inject(Fault(flip_up_at=kind.broken_at, when=data_of(stored, kind)), times=1)
     with stored.fails(
         ChecksumMismatchError,
         "create_object",
@@ -319,7 +320,7 @@ def test_refusal_before_the_end_is_heard(perform: Perform, vendor: Vendor, meet:
     finally:
         over.set()
     *_, put, get = stage.requests
-    assert vendor.is_put(put)
+    assert vendor.does(put, "put")
     assert get.method == "GET"
     assert put.connection != get.connection
     assert not put.is_whole

@@ -6,14 +6,19 @@ simulator) is behind each; where a script answers in its place, the vendor's log
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from cloudstore import S3Config, Secret, Store
+from swiftclient.exceptions import ClientException
+
+from cloudstore import S3Config, Secret, Store, SwiftConfig
 from cloudstore.config import Config
 from tests.servers.ministack_server import Ministack
+from tests.servers.swift_server import Swift
 from tests.wire.server import Peer, Seen, ok
 
 BUCKET = "faults"
@@ -56,25 +61,21 @@ class Vendor(ABC):
         name: the driver's scheme.
         url: of the server.
         begins: by what is done, bytes by which the head of such a request is known: ``put``, ``part``,
-            ``delete``, ``delete_many``, ``copy``, ``begin``, ``complete``, ``abort``,
-            ``create_bucket``, ``delete_bucket``.
-        puts: what is in the heads of requests that write an object's bytes, and in no others.
-        lost_beginnings: uploads that stay where the answer to the beginning of one is lost.
+            ``get``, ``head``, ``delete``, ``delete_many``, ``copy``, ``begin``, ``complete``,
+            ``abort``, ``create_bucket``, ``delete_bucket``.
         verifies: the checksum that a download of a small object is verified by.
         refusal: status and code of an upload whose bytes are not those that were promised.
-        around_parts: how many requests an object in parts takes besides those of the parts.
-        pinned: the header of a resumed read that names the version, where the vendor knows one.
+        pinned: the header of a resumed read that names the version.
+        lost_beginnings: uploads that stay where the answer to the beginning of one is lost.
         secrets: what may be told to nobody.
     """
 
     name: ClassVar[str]
     begins: ClassVar[Mapping[str, bytes]]
-    puts: ClassVar[bytes] = b"PUT "
-    lost_beginnings: ClassVar[int] = 1
     verifies: ClassVar[str]
     refusal: ClassVar[tuple[int, str | None]]
-    pinned: ClassVar[str | None] = "if-match"
-    around_parts: ClassVar[int] = 2
+    pinned: ClassVar[str] = "if-match"
+    lost_beginnings: ClassVar[int] = 1
     url: str
     secrets: tuple[str, ...]
 
@@ -104,9 +105,14 @@ class Vendor(ABC):
             return ok(data, *self.entity(data))
         return self.stored(data) if seen.method == "PUT" else ok(b"", status="204 No Content")
 
-    def is_put(self, sent: Sent) -> bool:
+    def does(self, sent: Sent, what: str) -> bool:
+        """Whether a request is one of those that `begins` knows by this name."""
+        lines = [f"{sent.method} {sent.target} ", *(f"{name}: " for name in sent.headers)]
+        return self.begins[what] in "\r\n".join(lines).encode()
+
+    def is_data(self, sent: Sent) -> bool:
         """Whether a request writes an object's bytes."""
-        return f"{sent.method} {sent.target}".encode().startswith(self.puts)
+        return self.does(sent, "put") or self.does(sent, "part")
 
     @abstractmethod
     def leftovers(self, direct: Store, bucket: str, key: str) -> list[str]:
@@ -150,9 +156,11 @@ class S3(Vendor):
 
     name = "s3"
     begins: ClassVar[Mapping[str, bytes]] = {
-        **dict.fromkeys(("put", "part", "copy", "create_bucket"), b"PUT "),
-        **dict.fromkeys(("begin", "complete", "delete_many"), b"POST "),
+        **dict.fromkeys(("put", "copy", "create_bucket"), b"PUT "),
         **dict.fromkeys(("delete", "abort", "delete_bucket"), b"DELETE "),
+        "get": b"GET ",
+        "head": b"HEAD ",
+        "delete_many": b"POST ",
         "begin": b"?uploads",
         "complete": b"?uploadId=",
         "part": b"partNumber=",
@@ -178,3 +186,89 @@ class S3(Vendor):
     def leftovers(self, direct: Store, bucket: str, key: str) -> list[str]:
         found = direct.list_multipart_uploads(bucket, prefix=key)
         return [upload.ref.upload_id for upload in found]
+
+
+# --- Swift ----------------------------------------------------------------------------------------
+
+INFO = {"swift": {"version": "2.38.3"}, "slo": {}, "bulk_delete": {}, "staticweb": {}}
+
+
+class OpenStackSwift(Vendor):
+    """Before a real Swift, with its TempAuth."""
+
+    name = "swift"
+    begins: ClassVar[Mapping[str, bytes]] = {
+        "put": b"PUT /v1/AUTH_test/faults/",
+        "part": b"PUT /v1/AUTH_test/faults_segments/.cs/s/",
+        "get": b"GET ",
+        "head": b"HEAD /v1/AUTH_test/faults/",
+        **dict.fromkeys(("delete", "abort", "delete_bucket"), b"DELETE "),
+        "delete_many": b"?bulk-delete",
+        "copy": b"x-copy-from: ",
+        "begin": b"PUT /v1/AUTH_test/faults_segments/.cs/u/",
+        "complete": b"?multipart-manifest=put",
+        "create_bucket": b"PUT ",
+    }
+    verifies = "md5"
+    refusal = (422, None)
+    lost_beginnings = 0
+
+    def __init__(self, server: Swift) -> None:
+        self.url = server.url
+        self.user = server.access_key
+        self.secrets = (server.secret_key, "AUTH_tk")
+
+    def config(self, endpoint: str, **options: Any) -> SwiftConfig:
+        given = {
+            "auth_url": f"{endpoint}/auth/v1.0",
+            "storage_url": f"{endpoint}/v1/AUTH_test",
+            "user": self.user,
+            "secret_key": Secret(self.secrets[0]),
+        }
+        return SwiftConfig(**{**given, **options})
+
+    def is_preliminary(self, method: str, target: str) -> bool:
+        return target.startswith(("/auth/", "/info")) or target.endswith("/warm-up")
+
+    def prelude(self, seen: Seen) -> bytes | None:
+        if seen.target.startswith("/auth/"):
+            url = f"X-Storage-Url: http://{seen.headers['Host']}/v1/AUTH_test"
+            return ok(b"", url, "X-Auth-Token: AUTH_tk1", "X-Trans-Id: tx1")
+        if seen.target == "/info":
+            return ok(json.dumps(INFO).encode(), "content-type: application/json")
+        if seen.target.endswith("/warm-up"):
+            return ok(b"", "X-Trans-Id: tx1", status="204 No Content")
+        if seen.method == "HEAD" and seen.target.endswith("_segments"):
+            return ok(b"", "X-Trans-Id: tx1", status="404 Not Found")
+        return None
+
+    def warm(self, store: Store, bucket: str) -> None:
+        store.delete_object(bucket, "warm-up")
+
+    def entity(self, data: bytes) -> list[str]:
+        return [f"etag: {hashlib.md5(data).hexdigest()}", "x-trans-id: tx1"]
+
+    def stored(self, data: bytes) -> bytes:
+        return ok(b"", *self.entity(data), status="201 Created")
+
+    def leftovers(self, direct: Store, bucket: str, key: str) -> list[str]:
+        """As swiftclient lists the segments, less those of the object that is there."""
+        native = direct.native
+        try:
+            _, rows = native.get_container(f"{bucket}_segments", full_listing=True)
+        except ClientException as exc:
+            assert exc.http_status == 404
+            return []
+        names = [row["name"] for row in rows]
+        ours = {name.split(f"/{key}/", 1)[1][:16] for name in names if f"/{key}/" in name}
+        return sorted(ours - self._live(native, bucket, key))
+
+    def _live(self, native: Any, bucket: str, key: str) -> set[str]:
+        try:
+            head, body = native.get_object(bucket, key, query_string="multipart-manifest=get")
+        except ClientException as exc:
+            assert exc.http_status == 404
+            return set()
+        if "x-static-large-object" not in head:
+            return set()
+        return {row["name"].split(f"/{key}/", 1)[1][:16] for row in json.loads(body)}
