@@ -48,8 +48,6 @@ CAPABILITIES = Capabilities(
     account_metadata=True,
     bucket_metadata=True,
     website=True,
-    put_if_absent=True,
-    complete_if_absent=True,
     copy_source_if_match=True,
     settles_writes=True,
     content_encoding=True,
@@ -87,7 +85,13 @@ LIMITS = Limits(
     delete_batch=DELETES,
     max_presign_seconds=MAX_PRESIGN_SECONDS,
 )
-KEYS = KeyRule(LONGEST_KEY, (("\0", "swift takes no key with a NUL"),))
+KEYS = KeyRule(
+    LONGEST_KEY,
+    (
+        ("\0", "swift takes no key with a NUL"),
+        ("\U0010ffff", "swift cannot list a key with U+10FFFF"),
+    ),
+)
 BUCKET_NAMES = BucketNameRule(
     (
         (
@@ -227,7 +231,7 @@ class SwiftRequests(Driver):
         request = SwiftRequest(
             self, ctx, method, origin, path, query, headers, payload, buffered=buffered
         )
-        request.missing = missing
+        request.missing, request.may_miss = missing, False
         request.conflict = ErrorKind.UNAVAILABLE  # of two writes of an object at the same time
         return request
 
@@ -242,12 +246,14 @@ class SwiftRequests(Driver):
         payload: Payload | None = None,
         *,
         missing: ErrorKind | None = None,
+        may_miss: bool = False,
         buffered: bool = True,
     ) -> Flow[Response]:
         """The answer about an object; without a key, about a container; without that, the account.
 
         Args:
             missing: what a 404 means; None is a container, or of an object either.
+            may_miss: it is an answer like any other.
         """
         place = self._place or (yield from self._account(ctx))
         if missing is None:
@@ -263,6 +269,7 @@ class SwiftRequests(Driver):
             missing=missing,
             buffered=buffered,
         )
+        request.may_miss = may_miss
         if not key:
             request.conflict = ErrorKind.BUCKET_NOT_EMPTY
         answer: Response = yield request
