@@ -186,7 +186,8 @@ class SwiftRequests(Driver):
 
         def sign_in() -> Flow[OnceValue[Session]]:
             made: Session = yield Call(self, ctx, authenticate, self._config, idempotent=True)
-            if made.expires_at is None:
+            # Asked early, a service of v1 gives the same token again (`tempauth` middleware).
+            if made.expires_at is None or self._config.auth_version == "1":
                 return OnceValue(made)
             left = max(0.0, made.expires_at - ctx.clock.now())
             return OnceValue(made, left - min(TOKEN_MARGIN_SECONDS, left / 10))
