@@ -47,6 +47,7 @@ __all__ = [
     "etag_of",
     "head_headers",
     "is_manifest",
+    "is_unlistable",
     "kept_headers",
     "list_query",
     "metadata_headers",
@@ -91,6 +92,8 @@ HIDDEN = frozenset(
     }
 )
 """Names under which Swift keeps secrets and settings among the metadata of accounts and containers."""
+LAST_CODE_POINT = "\U0010ffff"
+"""Swift looks for a prefix up to the next one, which this has not (503)."""
 EMPTY = "=?UTF-8?Q??="
 """In the place of an empty value, by which Swift means "remove this": RFC 2047's word for nothing."""
 
@@ -295,7 +298,7 @@ def list_query(options: ListOptions) -> list[tuple[str, str]]:
     query = [("format", "json"), ("limit", str(options.limit))]
     if options.prefix:
         query.append(("prefix", options.prefix))
-    if options.delimiter:
+    if options.delimiter and "\0" not in options.delimiter:
         query.append(("delimiter", options.delimiter))
     marker = options.start_after if options.token is None else token_position(options.token)
     # Swift takes no NUL. No key has one, so the keys after the text before it are the same.
@@ -303,6 +306,11 @@ def list_query(options: ListOptions) -> list[tuple[str, str]]:
     if marker:
         query.append(("marker", marker))
     return query
+
+
+def is_unlistable(options: ListOptions) -> bool:
+    """Whether no key of ours can begin so, and Swift would fail over it."""
+    return "\0" in options.prefix or LAST_CODE_POINT in options.prefix
 
 
 def peek_options(options: ListOptions) -> ListOptions | None:
