@@ -21,6 +21,7 @@ from tests.servers.process import free_port
 from tests.servers.swift_server import Swift
 from tests.swift.accounts import listening
 
+MIB = 1024 * 1024
 RETRY = RetryPolicy(attempts=3, base_delay=0.001, max_delay=0.002)
 OpenStore = Callable[[SwiftConfig], Store]
 
@@ -160,10 +161,10 @@ def test_objects_of_a_project(keystone: Keystone, person: Person, open_store: Op
     found = store.get_object("project", "k")
     assert (found.read(), found.metadata) == (b"data", {"a": "ä"})
     upload = store.create_multipart_upload("project", "large")
-    upload.upload_part(1, b"x" * 1000)
+    upload.upload_part(1, b"x" * MIB)
     upload.upload_part(2, b"y")
     upload.complete()
-    assert store.get_object("project", "large").read() == b"x" * 1000 + b"y"
+    assert store.get_object("project", "large").read() == b"x" * MIB + b"y"
     assert [o.key for o in store.get_all_objects("project")] == ["k", "large"]
     store.delete_bucket("project", force=True)
 
