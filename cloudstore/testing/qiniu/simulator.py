@@ -83,6 +83,9 @@ class QiniuSimulator:
         cdn = Cdn(self, self._downloads, self.limits, self.clock)
         self._management = Management(self, self.storage, cdn)
         self._uploads = Uploads(self, self.storage)
+        # Before anybody can connect to a port that was chosen.
+        self.port, self.upload_port = port, upload_port
+        self._hosts = {port: "management", upload_port: "upload"}
         most = max(self.limits.form_bytes, self.limits.max_part) + FORM_EXTRA_BYTES
         self._server = LoopbackServer(self._handle, max_body=most)
         try:
