@@ -16,7 +16,15 @@ from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
-from cloudstore import Capabilities, Limits, LocalConfig, MemoryConfig, S3Config, Secret
+from cloudstore import (
+    Capabilities,
+    Limits,
+    LocalConfig,
+    MemoryConfig,
+    QiniuConfig,
+    S3Config,
+    Secret,
+)
 from cloudstore.driver import Driver
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,9 +71,10 @@ def drivers() -> dict[str, Driver]:
     memory = MemoryConfig(public_url=PUBLIC_URL)
     with tempfile.TemporaryDirectory() as folder:
         local = LocalConfig(root=folder, public_url=PUBLIC_URL)
-        aws = S3Config(access_key="none", secret_key=Secret("none"))
+        keys = {"access_key": "none", "secret_key": Secret("none")}
+        qiniu, aws = QiniuConfig(**keys), S3Config(**keys)  # type: ignore[arg-type]
         made: dict[str, Driver] = {
-            config.scheme: config.create_driver() for config in (local, memory, aws)
+            config.scheme: config.create_driver() for config in (local, memory, qiniu, aws)
         }
         for driver in made.values():
             driver.close()

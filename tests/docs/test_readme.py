@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cloudstore import Store, StoreFactory
+from cloudstore.testing.qiniu import QiniuSimulator
 from tests.servers.ministack_server import Ministack
 from tests.servers.swift_server import Swift
 
@@ -60,6 +61,17 @@ def swift(folder: Path) -> Iterator[dict[str, str]]:
         yield s3_on(server, "swift")
 
 
+@contextmanager
+def qiniu(folder: Path) -> Iterator[dict[str, str]]:
+    with QiniuSimulator() as simulator:
+        yield {
+            "provider": "qiniu",
+            "endpoint": simulator.api_url,
+            "access_key": simulator.access_key,
+            "secret_key": simulator.secret_key,
+        }
+
+
 def s3_on(server: Ministack | Swift, preset: str) -> dict[str, str]:
     return {
         "provider": "s3",
@@ -70,7 +82,7 @@ def s3_on(server: Ministack | Swift, preset: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("place", [a_folder, the_memory, ministack, swift])
+@pytest.mark.parametrize("place", [a_folder, the_memory, ministack, swift, qiniu])
 def test_the_program_runs_unmodified(
     program: Callable[[Store], list[str]], place: Any, tmp_path: Path
 ) -> None:
