@@ -198,6 +198,8 @@ class AsyncRunner:
         try:
             made = await self.run(effect.make())
             return self._cells.put(name, made, effect.ctx.clock.monotonic())
+        except DeadlineExceededError:
+            raise  # its own deadline, not theirs who wait
         except CloudStoreError as exc:
             flight.set_exception(exc)
             flight.exception()  # whoever waits is told; nobody waiting is no reason to warn

@@ -30,7 +30,7 @@ from ..driver import (
     Response,
     Sleep,
 )
-from ..errors import CloudStoreError
+from ..errors import CloudStoreError, DeadlineExceededError
 from ..fork import reset_in_child
 from .attempts import (
     Attempt,
@@ -246,6 +246,8 @@ class SyncRunner:
         try:
             made = self.run(effect.make(), scope)
             return self._cells.put(name, made, effect.ctx.clock.monotonic())
+        except DeadlineExceededError:
+            raise  # its own deadline, not theirs who wait
         except CloudStoreError as exc:
             flight.error = exc
             raise

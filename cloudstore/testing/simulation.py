@@ -36,7 +36,7 @@ from ..driver import (
     Response,
     Sleep,
 )
-from ..errors import CloudStoreError
+from ..errors import CloudStoreError, DeadlineExceededError
 from ..policy import RetryPolicy
 from ..runtime.attempts import Attempt, RetryBudgets, check_deadline, perform
 from ..runtime.cells import Cells
@@ -340,6 +340,8 @@ class Simulation:
         try:
             made = yield from effect.make()
             return self._cells.put(name, made, self.clock.monotonic())
+        except DeadlineExceededError:
+            raise  # its own deadline, not theirs who wait
         except CloudStoreError as exc:
             flight.error = exc
             raise

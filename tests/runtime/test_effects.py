@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -399,6 +399,35 @@ def test_who_waits_for_once_has_its_own_deadline(runner: Any) -> None:
         return (yield Gather([use(patient), hasty()]))
 
     assert runner.run(flow()) == [1, "too late"]
+
+
+def test_when_the_time_of_the_maker_of_once_is_up_another_makes_it(runner: Any) -> None:
+    made = 0
+
+    def make(ctx: Any) -> Callable[[], Flow[OnceValue[int]]]:
+        def flow() -> Flow[OnceValue[int]]:
+            nonlocal made
+            made += 1
+            yield Sleep(5 * TICK)
+            yield Call(None, ctx, int)
+            return OnceValue(made)
+
+        return flow
+
+    def use(ctx: Any) -> Flow[int]:
+        return (yield Once(OWNER, ctx, "token", make(ctx)))
+
+    def patient() -> Flow[int]:
+        yield Sleep(TICK)
+        return (yield from use(runner.context()))
+
+    def flow() -> Flow[list[object]]:
+        hasty = use(runner.context(deadline=3 * TICK))
+        return (yield Gather([hasty, patient()], fail_fast=False))
+
+    late, value = runner.run(flow())
+    assert isinstance(late, DeadlineExceededError)
+    assert value == 2
 
 
 def test_a_deadline_that_has_passed_stops_the_next_call(runner: Any) -> None:
