@@ -34,6 +34,7 @@ from .errors import (
 )
 from .events import Observer
 from .listing import check_progress
+from .missing import which_is_missing
 from .model import (
     AccountInfo,
     BucketInfo,
@@ -157,18 +158,8 @@ class Operations:
 
     def _which_is_missing(self, ctx: OpContext, bucket: str, error: NotFoundError) -> Flow[None]:
         """Of an answer that does not tell, finds whether the bucket or the object is missing."""
-        if type(error) is not NotFoundError:
-            raise error
-        try:
-            yield from self.driver.head_bucket(ctx, bucket)
-        except BucketNotFoundError as exc:
-            raise exc from error
-        raise ObjectNotFoundError(
-            "there is no such object",
-            status=error.status,
-            code=error.code,
-            request_id=error.request_id,
-        ) from error
+        found = yield from which_is_missing(self.driver, ctx, bucket, error)
+        raise found from (None if found is error else error)
 
     # --- buckets ---
 
@@ -492,6 +483,8 @@ class Operations:
         try:
             yield from self.driver.delete_object(ctx, bucket, key, DeleteOptions(if_match=guard))
         except CloudStoreError as exc:
+            if isinstance(exc, NotFoundError) and not isinstance(exc, BucketNotFoundError):
+                return result  # gone it is, perhaps by an attempt of ours whose answer was lost
             answer_lost = exc.outcome == "unknown" and isinstance(exc, PreconditionFailedError)
             exc.outcome = "unknown"  # the copy is there
             if not answer_lost or (yield from self.object_exists(ctx.for_cleanup(), bucket, key)):

@@ -23,6 +23,7 @@ from .errors import (
     TransportError,
     UnsupportedError,
 )
+from .missing import which_is_missing
 from .model import ByteRange, GetOptions, ObjectInfo
 
 __all__ = ["ObjectReader"]
@@ -270,6 +271,9 @@ class ObjectReader:
             opened = yield from driver.get_object(ctx, self._bucket, self._key, options)
         except (PreconditionFailedError, NotFoundError) as exc:
             if not self._pinned:
+                if isinstance(exc, NotFoundError):
+                    found = yield from which_is_missing(driver, ctx, self._bucket, exc)
+                    raise found from (None if found is exc else exc)
                 raise
             raise TransportError("the object was replaced while it was being read") from exc
         opened.body.within(ctx)
