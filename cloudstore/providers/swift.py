@@ -21,7 +21,6 @@ from ..bodies import Payload
 from ..config import Secret
 from ..driver import Flow, Gather, GetResult, OpContext
 from ..errors import (
-    BucketAlreadyExistsError,
     CloudStoreError,
     ErrorKind,
     NotFoundError,
@@ -121,9 +120,8 @@ class SwiftDriver(LargeObjects, AdministeredSwift):
 
     def create_bucket(self, ctx: OpContext, bucket: str) -> Flow[BucketInfo]:
         """See `Driver`. Swift takes an existing container for a success, and says so (202)."""
-        answer = yield from self._send(ctx, "PUT", bucket, missing=ErrorKind.NOT_FOUND)
-        if answer.status == 202:
-            raise BucketAlreadyExistsError("there is a bucket of this name")
+        exists = ErrorKind.BUCKET_ALREADY_EXISTS
+        yield from self._send(ctx, "PUT", bucket, missing=ErrorKind.NOT_FOUND, conflict=exists)
         return BucketInfo(bucket, None, self._config.region)
 
     def delete_bucket(self, ctx: OpContext, bucket: str) -> Flow[None]:

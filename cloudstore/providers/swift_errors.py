@@ -62,7 +62,7 @@ class SwiftRequest(Request):
 
     Attributes:
         missing: what a 404 means.
-        conflict: what a 409 means.
+        conflict: what a 409 means; BUCKET_ALREADY_EXISTS: a 202 does, too.
         may_miss: a 404 is an answer like any other.
     """
 
@@ -77,6 +77,9 @@ def judged(request: SwiftRequest, answer: Response) -> ErrorInfo | None:
     if answer.status == 404 and request.may_miss and not _is_foreign(answer):
         return None
     if answer.status < 300:
+        if answer.status == 202 and request.conflict is _K.BUCKET_ALREADY_EXISTS:
+            # A failure, so that it is known whether an attempt before this one has made it.
+            return _info(answer, request.conflict, "there is a bucket of this name", "not_applied")
         expected = _SUCCESSES.get(request.method)
         if expected is None or answer.status in expected:
             return None

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ..bodies import Payload
 from ..capabilities import GIB, MIB, BucketNameRule, Capabilities, KeyRule, Limits
 from ..driver import Call, Driver, ErrorInfo, Flow, Once, OnceValue, OpContext, Request, Response
-from ..errors import CloudStoreError, ErrorKind
+from ..errors import CloudStoreError, DeadlineExceededError, ErrorKind, TransportError
 from . import swift_errors as errors
 from . import swift_messages as messages
 from .swift_account import AccountConfig, Session, account_error, authenticate, is_renewable
@@ -26,6 +26,8 @@ __all__ = ["BUCKET_NAMES", "CAPABILITIES", "KEYS", "LIMITS", "SwiftRequests"]
 
 TOKEN_MARGIN_SECONDS = 30.0
 """So long before it expires, a token whose end is known is fetched anew; of short ones, a tenth."""
+LEAST_SECONDS = 0.001
+"""What `Timeouts` takes at least."""
 MAX_BUCKET_BYTES = 256
 """``max_container_name_length`` of swift.conf."""
 MAX_PUT_BYTES = 5 * GIB
@@ -185,7 +187,14 @@ class SwiftRequests(Driver):
         """A session, kept until shortly before it ends, or until it is refused."""
 
         def sign_in() -> Flow[OnceValue[Session]]:
-            made: Session = yield Call(self, ctx, authenticate, self._config, idempotent=True)
+            try:
+                made: Session = yield Call(self, ctx, self._sign_in, ctx, idempotent=True)
+            except TransportError as exc:
+                if ctx.deadline is None or ctx.clock.monotonic() < ctx.deadline:
+                    raise
+                raise DeadlineExceededError(
+                    "the operation's time was up while it signed in", attempts=exc.attempts
+                ) from exc
             # Asked early, a service of v1 gives the same token again (`tempauth` middleware).
             if made.expires_at is None or self._config.auth_version == "1":
                 return OnceValue(made)
@@ -194,6 +203,13 @@ class SwiftRequests(Driver):
 
         session: Session = yield Once(self, ctx, "session", sign_in, stale=rejected)
         return session
+
+    def _sign_in(self, ctx: OpContext) -> Session:
+        """Asks for a session, within the time that the operation has. Blocks."""
+        if ctx.deadline is None:
+            return authenticate(self._config)
+        left = max(LEAST_SECONDS, ctx.deadline - ctx.clock.monotonic())
+        return authenticate(replace(self._config, timeouts=replace(self._config.timeouts, total=left)))
 
     def authorize(self, request: Request, credentials: Session, now: float) -> Mapping[str, str]:
         """The token."""
@@ -251,6 +267,7 @@ class SwiftRequests(Driver):
         *,
         missing: ErrorKind | None = None,
         may_miss: bool = False,
+        conflict: ErrorKind = ErrorKind.BUCKET_NOT_EMPTY,
         buffered: bool = True,
     ) -> Flow[Response]:
         """The answer about an object; without a key, about a container; without that, the account.
@@ -258,6 +275,7 @@ class SwiftRequests(Driver):
         Args:
             missing: what a 404 means; None is a container, or of an object either.
             may_miss: it is an answer like any other.
+            conflict: what a 409 about a container means.
         """
         place = self._place or (yield from self._account(ctx))
         if missing is None:
@@ -275,7 +293,7 @@ class SwiftRequests(Driver):
         )
         request.may_miss = may_miss
         if not key:
-            request.conflict = ErrorKind.BUCKET_NOT_EMPTY
+            request.conflict = conflict
         answer: Response = yield request
         return answer
 

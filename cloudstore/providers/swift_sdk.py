@@ -8,6 +8,7 @@ environment but the proxies that the wire would take from there.
 from __future__ import annotations
 
 import io
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,8 +110,13 @@ def _mount(session: Any, config: Config, url: str, *, whole: bool = False) -> No
         session.mount(scheme, adapter)
 
 
-def _timeout(config: Config) -> tuple[float, float]:
-    return config.timeouts.connect, config.timeouts.first_byte
+def _timeout(config: Config) -> Any:
+    """As requests takes it; with a bound for both together where the configuration has one."""
+    timeouts = config.timeouts
+    if timeouts.total is None:
+        return timeouts.connect, timeouts.first_byte
+    bounded = sdk_module("urllib3").Timeout
+    return bounded(total=timeouts.total, connect=timeouts.connect, read=timeouts.first_byte)
 
 
 def _trusted(config: Config) -> str | bool:
@@ -134,7 +140,7 @@ def _adapter(config: Config, origin: str, *, whole: bool = False) -> Any:
     """
     base: Any = sdk_module("requests.adapters").HTTPAdapter
     proxy = proxy_for(parse_origin(origin), config.proxy)
-    seconds = config.timeouts.first_byte
+    seconds = min(config.timeouts.first_byte, config.timeouts.total or math.inf)
 
     class Adapter(base):  # type: ignore[misc]
         def send(self, request: Any, stream: bool = False, **options: Any) -> Any:
