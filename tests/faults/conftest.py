@@ -13,7 +13,7 @@ import trustme
 from cloudstore import Store
 from cloudstore.testing.blocking_face import LoopThread
 from tests.faults.stage import Stage
-from tests.faults.vendors import BUCKET, S3, OpenStackSwift, Vendor
+from tests.faults.vendors import BUCKET, S3, OpenStackSwift, Qiniu, Vendor
 from tests.wire.server import Hook, Scripted
 from tests.wire.test_tls import server_context
 
@@ -35,10 +35,13 @@ class Scene:
 
 WIRE = [("threads", "plain"), ("threads", "tls"), ("tasks", "plain"), ("tasks", "tls")]
 """Faces and connections: all with S3, which shows what is the wire's; a pair with the others."""
+PLAIN = [("threads", "plain"), ("tasks", "plain")]
+"""The simulator judges signed URLs by their scheme."""
 PAIR = [("threads", "plain"), ("tasks", "tls")]
 SCENES = [
     *(Scene("s3", *way) for way in WIRE),
     *(Scene("swift", *way) for way in PAIR),
+    *(Scene("qiniu", *way) for way in PLAIN),
 ]
 OVER_TLS = pytest.mark.parametrize(
     "scene", [scene for scene in SCENES if scene.connections == "tls"], indirect=True, ids=str
@@ -80,16 +83,22 @@ class Vendors:
 
     def get(self, name: str) -> tuple[Vendor, Store]:
         if name not in self._made:
-            vendor = MAKERS[name](self._request)
+            vendor = MAKERS[name](self._request, self._stack)
             store = self._stack.enter_context(Store(vendor.config(vendor.url)))
             store.create_bucket(BUCKET)
             self._made[name] = vendor, store
         return self._made[name]
 
 
-MAKERS: Mapping[str, Callable[[pytest.FixtureRequest], Vendor]] = {
-    "s3": lambda request: S3(request.getfixturevalue("ministack")),
-    "swift": lambda request: OpenStackSwift(request.getfixturevalue("swift")),
+def make_qiniu(request: pytest.FixtureRequest, stack: ExitStack) -> Vendor:
+    simulator = stack.enter_context(Qiniu.simulator())
+    return Qiniu(simulator, stack.enter_context(Qiniu.front(simulator)))
+
+
+MAKERS: Mapping[str, Callable[[pytest.FixtureRequest, ExitStack], Vendor]] = {
+    "s3": lambda request, stack: S3(request.getfixturevalue("ministack")),
+    "swift": lambda request, stack: OpenStackSwift(request.getfixturevalue("swift")),
+    "qiniu": make_qiniu,
 }
 
 

@@ -158,7 +158,8 @@ class Stage:
     ) -> Store:
         """A store that has asked nothing yet."""
         options = {"ca_file": self._ca_file, "retry": retry, "timeouts": timeouts, "transfer": transfer}
-        subject = self.vendor.config(endpoint or self.proxy.url, **(options | dict(config)))
+        place = endpoint or self.proxy.url
+        subject = self.vendor.config(place, self.proxy.url, **(options | dict(config)))
         made: Store
         if self._face == "threads":
             made = Store(subject, observer=self.events.append)

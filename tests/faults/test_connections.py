@@ -126,9 +126,9 @@ def test_server_that_is_not_trusted_is_told_nothing(stage: Stage) -> None:
     with stage.fails(
         TransportError, "create_object", outcome="not_applied", attempts=1, retryable=False
     ) as caught:
-        put(stage.store(), stage)
-    assert "not trusted" in caught.value.message
-    assert stage.requests == []
+        put(stage.cold_store(), stage)
+    assert stage.vendor.not_trusted in caught.value.message
+    assert stage.everything == []
 
 
 # --- breaking before the answer -------------------------------------------------------------------
