@@ -120,7 +120,11 @@ def perform(
                     if owner is not None:
                         budgets.refund(owner.endpoint, ctx.retry.budget)
                     return result
-                credentials = yield from effect.owner.credentials(ctx, rejected)
+                try:
+                    credentials = yield from effect.owner.credentials(ctx, rejected)
+                except CloudStoreError as exc:
+                    exc.outcome = "unknown" if maybe_applied else "not_applied"
+                    raise _NoCredentialsError(exc) from exc
                 headers = effect.owner.authorize(effect, credentials, ctx.clock.now())
                 answer: Response = (
                     (yield Attempt(effect, headers))
@@ -130,6 +134,8 @@ def perform(
                 body = answer.body
                 if body is not None and (effect.buffered or answer.status >= FIRST_ERROR_STATUS):
                     yield from _buffer(effect, answer, body)
+            except _NoCredentialsError as exc:
+                raise exc.error from exc.error.__cause__
             except Exception as exc:
                 failure = exc
             else:
@@ -155,6 +161,17 @@ def perform(
             yield Sleep(delay)
         failure = None
         attempt += 1
+
+
+class _NoCredentialsError(Exception):
+    """There is nothing to sign with: `error` says why.
+
+    It is final: whatever the driver asked for them, it asked as often as the policy says.
+    """
+
+    def __init__(self, error: CloudStoreError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def _buffer(request: Request, response: Response, body: Body) -> Flow[None]:

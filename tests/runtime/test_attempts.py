@@ -206,6 +206,31 @@ def test_rejected_credentials_are_renewed_once(make_runner: Any) -> None:
     assert vendor.logins == 2
 
 
+def test_credentials_that_are_not_to_be_had_are_asked_for_once(make_runner: Any) -> None:
+    """Who refuses a renewal is not asked again with what was refused; the error says what failed."""
+
+    class Closed(Vendor):
+        def login(self) -> Flow[OnceValue[list[str]]]:
+            if self.logins:
+                self.logins += 1
+                raise UnavailableError("no token today", retryable=True, outcome="unknown")
+            return (yield from super().login())
+
+    network = Network(scripted(401))
+    vendor = Closed()
+    runner = make_runner(network)
+    with pytest.raises(UnavailableError, match="no token today") as caught:
+        runner.run(send(vendor, runner.context(retry=QUICK), "PUT"))
+    assert caught.value.outcome == "not_applied"
+    assert (len(network.seen), vendor.logins) == (1, 2)
+
+    network = Network(scripted(lost(), 401))
+    runner = make_runner(network)
+    with pytest.raises(UnavailableError) as caught:
+        runner.run(send(Closed(), runner.context(retry=QUICK), "PUT"))
+    assert caught.value.outcome == "unknown", "the first attempt may have worked"
+
+
 def test_retry_after_is_honoured_and_a_long_one_is_no_retry(make_runner: Any) -> None:
     pauses: list[float] = []
 
