@@ -183,7 +183,8 @@ class LargeObjects(SwiftRequests):
         rows = said.get("Errors")
         failed = {}
         for row in rows if isinstance(rows, list) else ():
-            path, words = (str(row[0]), str(row[1])) if len(row) > 1 else ("", "")
+            pair = row if isinstance(row, list) and len(row) == 2 else ("", "")
+            path, words = str(pair[0]), str(pair[1])
             name = paths.get("/" + path.removeprefix("/"))
             if name is not None:
                 failed[name] = errors.deletion_error(words)

@@ -98,6 +98,7 @@ EMPTY = "=?UTF-8?Q??="
 """In the place of an empty value, by which Swift means "remove this": RFC 2047's word for nothing."""
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})\Z")
+_COUNT = re.compile(r"[0-9]{1,19}\Z")
 _MD5 = re.compile(r"[0-9a-f]{32}\Z")
 _PLAIN = re.compile(r"(?! )[ -$&-~]+(?<! )\Z")
 """Printable ASCII that no server trims, without ``%``; and not empty."""
@@ -513,7 +514,7 @@ def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _count(headers: Mapping[str, str], name: str) -> int | None:
     text = headers.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if _COUNT.match(text) else None
 
 
 def _shared_metadata(prefix: str, headers: Mapping[str, str]) -> dict[str, str]:
