@@ -70,6 +70,7 @@ class Vendor(ABC):
         pinned: the header of a resumed read that names the version.
         lost_beginnings: uploads that stay where the answer to the beginning of one is lost.
         not_trusted: words about a server whose certificate is of an unknown authority.
+        side_by_side: connections beyond the first that an operation on one object may take.
         secrets: what may be told to nobody.
     """
 
@@ -80,6 +81,7 @@ class Vendor(ABC):
     pinned: ClassVar[str] = "if-match"
     lost_beginnings: ClassVar[int] = 1
     not_trusted: ClassVar[str] = "not trusted"
+    side_by_side: ClassVar[int] = 0
     url: str
     secrets: tuple[str, ...]
 
@@ -217,6 +219,7 @@ class OpenStackSwift(Vendor):
     refusals = frozenset({422})
     lost_beginnings = 0
     not_trusted = "no TLS connection"
+    side_by_side = 1  # looks at what is left of large objects
 
     def __init__(self, server: Swift) -> None:
         self.url = server.url
