@@ -273,6 +273,7 @@ class FormPayload(Payload):
 
     def sign(self, token: str) -> None:
         """Puts a token in, in the place of any before it."""
+        self._digests = None
         self._head = _field(self._boundary, "token", token).encode() + self._fields
         self.size = len(self._head) + self._file.size + len(self._tail)
 
@@ -394,7 +395,12 @@ def opened(key: str, options: GetOptions, answer: Response) -> GetResult:
     start, end, size = answered_range(options.range, answer)
     get = answer.headers.get
     # A CDN that compresses marks the hash so (``downloaders.go`` of Qiniu's Go SDK).
-    etag = (get("etag") or "").removeprefix("W/").strip('"').removesuffix(".gz") or None
+    etag = (get("etag") or "").removeprefix("W/").strip('"').removesuffix(".gz")
+    if not etag:
+        raise UnexpectedResponseError(
+            "the domain answered without an ETag, which Qiniu never does: check the domain, and what "
+            "stands before it (a proxy, a portal)"
+        )
     info = ObjectInfo(key, size, etag, http_time(get("last-modified")), get("content-type"))
     info.content_encoding = get("content-encoding")
     info.metadata = _metadata(

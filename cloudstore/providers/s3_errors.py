@@ -147,7 +147,10 @@ def judged(request: S3Request, answer: Response, *, follows: bool) -> ErrorInfo 
         follows: redirects to another region are nothing wrong.
     """
     if answer.status < 300 and not answer.content:
-        return None
+        if answer.body is None or not _is_page(answer):
+            return None
+        words = _foreign_words(request, answer)
+        return _info(_K.UNEXPECTED_RESPONSE, None, answer, words)
     if not _is_foreign(answer):
         if answer.status < 300 and not _ERROR.match(answer.content):
             return None
@@ -159,6 +162,13 @@ def judged(request: S3Request, answer: Response, *, follows: bool) -> ErrorInfo 
 def _is_foreign(answer: Response) -> bool:
     """Whether something that is no S3 service answered. Objects' contents are not asked about."""
     if not answer.content or request_id(answer) is not None or _ERROR.match(answer.content):
+        return False
+    return answer.headers.get("content-type", "").startswith(_PAGES)
+
+
+def _is_page(answer: Response) -> bool:
+    """Whether what came in an object's place is no object: it has no ETag, and no request's id."""
+    if "etag" in answer.headers or request_id(answer) is not None:
         return False
     return answer.headers.get("content-type", "").startswith(_PAGES)
 

@@ -81,7 +81,9 @@ def judged(request: SwiftRequest, answer: Response) -> ErrorInfo | None:
             # A failure, so that it is known whether an attempt before this one has made it.
             return _info(answer, request.conflict, "there is a bucket of this name", "not_applied")
         expected = _SUCCESSES.get(request.method)
-        if expected is None or answer.status in expected:
+        if expected is None and (answer.body is None or not _is_page(answer)):
+            return None
+        if expected is not None and answer.status in expected:
             return None
         return _info(answer, _K.UNEXPECTED_RESPONSE, _foreign_words(request, answer), "unknown")
     kind = _kind(request, answer)
@@ -150,6 +152,11 @@ def _is_foreign(answer: Response) -> bool:
     if request_id(answer) is not None:
         return False
     return answer.headers.get("content-type", "").startswith(_PAGES)
+
+
+def _is_page(answer: Response) -> bool:
+    """Whether what came in an object's place is no object: it has no ETag, and no request's id."""
+    return "etag" not in answer.headers and _is_foreign(answer)
 
 
 def _foreign_words(request: Request, answer: Response) -> str:

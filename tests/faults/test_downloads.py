@@ -17,11 +17,12 @@ from cloudstore import (
     RetryPolicy,
     Store,
     TransportError,
+    UnexpectedResponseError,
 )
 from cloudstore.testing import Fault
 from tests.faults.conftest import Perform
 from tests.faults.stage import ATTEMPTS, IMPATIENT, Stage
-from tests.wire.server import Peer, ok
+from tests.wire.server import Peer, keep_answering, ok
 
 DATA = random.Random(5).randbytes(700_000)
 """More than the proxy relays at a time, less than a loopback's buffers hold."""
@@ -337,6 +338,16 @@ def test_more_than_was_promised_is_not_read(perform: Perform) -> None:
     for _ in range(3):
         assert store.get_object(stage.bucket, stage.key).read() == b"data"
     assert len({sent.connection for sent in stage.requests}) == len(stage.requests) == 3
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/plain; charset=utf-8"])
+def test_page_of_a_portal_is_no_object(perform: Perform, kind: str) -> None:
+    stage = perform(keep_answering(ok(b"<html>sign in</html>", f"content-type: {kind}")))
+    store = stage.store()
+    with stage.fails(
+        UnexpectedResponseError, "get_object", outcome="not_applied", status=200, attempts=1
+    ):
+        store.get_object(stage.bucket, stage.key).read()
 
 
 def test_body_without_a_length_is_refused(perform: Perform) -> None:

@@ -529,7 +529,7 @@ def test_portal_that_takes_everything_stores_nothing(open_store: OpenStore) -> N
 
 
 def test_page_of_a_balancer_is_tried_again(open_store: OpenStore) -> None:
-    answers = [Say(503, PAGE, HTML), Say(200, b"data", {"content-type": "text/html"})]
+    answers = [Say(503, PAGE, HTML), Say(200, b"data", {"content-type": "text/html", "etag": '"e"'})]
     with ScriptedServer(answers) as server:
         store = open_store(S3Config(**ALWAYS, endpoint=server.url))
         assert store.get_object(BUCKET, KEY).read() == b"data"
