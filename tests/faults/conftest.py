@@ -91,7 +91,7 @@ class Vendors:
 
 
 def make_qiniu(request: pytest.FixtureRequest, stack: ExitStack) -> Vendor:
-    simulator = stack.enter_context(Qiniu.simulator())
+    simulator = stack.enter_context(Qiniu.make_simulator())
     return Qiniu(simulator, stack.enter_context(Qiniu.front(simulator)))
 
 

@@ -1,6 +1,6 @@
 """Requests that were served and whose answer never came: what the caller is told is what is there.
 
-What a vendor's conditions and write-ids make of it is tested with the vendor.
+What only one vendor has (swaps, uploads that are listed) is tested with the vendor.
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ from datetime import timedelta
 
 import pytest
 
-from cloudstore import BucketNotFoundError, ObjectNotFoundError, Store, TransferConfig, TransportError
+from cloudstore import (
+    BucketNotFoundError,
+    ObjectAlreadyExistsError,
+    ObjectNotFoundError,
+    Store,
+    TransferConfig,
+    TransportError,
+)
 from cloudstore.testing import Fault
 from tests.faults.stage import ATTEMPTS, Stage, content
 from tests.faults.vendors import PART
@@ -173,6 +180,78 @@ def direct_abort(direct: Store, stage: Stage) -> None:
     """Whatever is still listed goes with the stale ones."""
     if direct.capabilities.list_uploads:
         direct.abort_stale_uploads(stage.bucket, timedelta(), prefix=stage.key)
+
+
+# --- conditions, and the write-ids that settle them ----------------------------------------------
+
+
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
+def test_creation_is_known_by_its_write_id(
+    stage: Stage, direct: Store, store: Store, times: int | None
+) -> None:
+    lose(stage, "put", times)
+    made = store.create_object(stage.bucket, stage.key, b"ours", if_absent=True)
+    assert made.etag == direct.head_object(stage.bucket, stage.key).etag
+    assert content(direct, stage) == b"ours"
+    assert made.metadata == {}
+
+
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
+def test_creation_where_another_was_first_is_no_success(
+    stage: Stage, direct: Store, store: Store, times: int | None
+) -> None:
+    direct.create_object(stage.bucket, stage.key, b"another's", if_absent=True)
+    lose(stage, "put", times)
+    kind = ObjectAlreadyExistsError if times else TransportError
+    with stage.fails(kind, "create_object", outcome="unknown"):
+        store.create_object(stage.bucket, stage.key, b"ours", if_absent=True)
+    assert content(direct, stage) == b"another's"
+
+
+def test_creation_that_cannot_be_looked_at_is_unknown(
+    stage: Stage, direct: Store, store: Store
+) -> None:
+    stage.clear()
+    stage.inject(Fault(lose_answer=True))
+    with stage.fails(TransportError, "create_object", outcome="unknown", attempts=ATTEMPTS):
+        store.create_object(stage.bucket, stage.key, b"ours", if_absent=True)
+    assert content(direct, stage) == b"ours"
+
+
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
+@pytest.mark.parametrize("options", [{}, {"if_absent": True}], ids=["plain", "if_absent"])
+def test_completion_is_known_by_its_write_id(
+    stage: Stage, direct: Store, store: Store, times: int | None, options: dict[str, bool]
+) -> None:
+    def lose_the_last(done: int, total: int | None) -> None:
+        if done == total:
+            lose(stage, "complete", times)
+
+    made = store.create_object(
+        stage.bucket,
+        stage.key,
+        LARGE,
+        progress=lose_the_last,
+        **options,  # type: ignore[arg-type]
+    )
+    assert len(stage.of("complete")) >= (ATTEMPTS if times is None else 2)
+    assert made.etag == direct.head_object(stage.bucket, stage.key).etag
+    assert content(direct, stage) == LARGE
+    assert stage.vendor.leftovers(direct, stage.bucket, stage.key) == []
+
+
+def test_completion_by_hand_that_was_refused_is_no_success(
+    stage: Stage, direct: Store, store: Store
+) -> None:
+    upload = store.create_multipart_upload(stage.bucket, stage.key)
+    upload.upload_part(1, b"ours")
+    direct.create_object(stage.bucket, stage.key, b"another's")
+    lose(stage, "complete")
+    with stage.fails(ObjectAlreadyExistsError, "complete_multipart", outcome="unknown"):
+        upload.complete(if_absent=True)
+    stage.proxy.heal()
+    upload.abort()
+    assert content(direct, stage) == b"another's"
 
 
 # --- buckets --------------------------------------------------------------------------------------

@@ -232,6 +232,7 @@ class OpenStackSwift(Vendor):
             "storage_url": f"{endpoint}/v1/AUTH_test",
             "user": self.user,
             "secret_key": Secret(self.secrets[0]),
+            "conditional_writes": True,
         }
         return SwiftConfig(**{**given, **options})
 
@@ -311,12 +312,12 @@ class Qiniu(Vendor):
     refusals = frozenset({406, 400})
 
     @staticmethod
-    def simulator() -> QiniuSimulator:
+    def make_simulator() -> QiniuSimulator:
         """With parts smaller than Qiniu takes."""
         return QiniuSimulator(limits=QiniuLimits(min_part=PART, buckets=10_000))
 
     def __init__(self, simulator: QiniuSimulator, front: LoopbackServer) -> None:
-        self._simulator = simulator
+        self.simulator = simulator
         self.url = f"http://127.0.0.1:{front.listen()}"
         self.access_key = simulator.access_key
         self.secrets = (simulator.secret_key,)
@@ -354,7 +355,7 @@ class Qiniu(Vendor):
         return self.stored(data)
 
     def leftovers(self, direct: Store, bucket: str, key: str) -> list[str]:
-        found = self._simulator.storage._uploads
+        found = self.simulator.storage._uploads
         return sorted(name for name, upload in found.items() if upload.key == key)
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from cloudstore import (
-    ObjectAlreadyExistsError,
     PreconditionFailedError,
     Store,
     TransportError,
@@ -39,41 +38,6 @@ def store(request: pytest.FixtureRequest, stage: Stage) -> Store:
 
 
 # --- objects --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
-def test_creation_is_known_by_its_write_id(
-    stage: Stage, direct: Store, store: Store, times: int | None
-) -> None:
-    lose(stage, "PUT", times)
-    made = store.create_object(stage.bucket, stage.key, b"ours", if_absent=True)
-    assert stage.asked()[-1] == "HEAD"
-    assert made.etag == direct.head_object(stage.bucket, stage.key).etag
-    assert content(direct, stage) == b"ours"
-    assert made.metadata == {}
-
-
-@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
-def test_creation_where_another_was_first_is_no_success(
-    stage: Stage, direct: Store, store: Store, times: int | None
-) -> None:
-    direct.create_object(stage.bucket, stage.key, b"another's", if_absent=True)
-    lose(stage, "PUT", times)
-    kind = ObjectAlreadyExistsError if times else TransportError
-    with stage.fails(kind, "create_object", outcome="unknown"):
-        store.create_object(stage.bucket, stage.key, b"ours", if_absent=True)
-    assert content(direct, stage) == b"another's"
-
-
-def test_creation_that_cannot_be_looked_at_is_unknown(
-    stage: Stage, direct: Store, store: Store
-) -> None:
-    stage.clear()
-    stage.inject(Fault(lose_answer=True))
-    with stage.fails(TransportError, "create_object", outcome="unknown", attempts=ATTEMPTS):
-        store.create_object(stage.bucket, stage.key, b"ours", if_absent=True)
-    assert set(stage.asked()) == {"PUT", "HEAD"}
-    assert content(direct, stage) == b"ours"
 
 
 def test_creation_that_was_done_in_time_is_a_success(stage: Stage, direct: Store) -> None:
@@ -117,28 +81,6 @@ def test_deletion_of_one_version_does_not_say_that_it_did_nothing(
 # --- multipart uploads ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
-@pytest.mark.parametrize("options", [{}, {"if_absent": True}], ids=["plain", "if_absent"])
-def test_completion_is_known_by_its_write_id(
-    stage: Stage, direct: Store, store: Store, times: int | None, options: dict[str, bool]
-) -> None:
-    def lose_the_last(done: int, total: int | None) -> None:
-        if done == total:
-            lose(stage, "POST", times)
-
-    made = store.create_object(
-        stage.bucket,
-        stage.key,
-        LARGE,
-        progress=lose_the_last,
-        **options,  # type: ignore[arg-type]
-    )
-    assert stage.asked().count("POST") >= (ATTEMPTS if times is None else 2)
-    assert made.etag == direct.head_object(stage.bucket, stage.key).etag
-    assert content(direct, stage) == LARGE
-    assert uploads_of(direct, stage) == []
-
-
 def test_beginning_of_an_upload_leaves_one_that_can_be_found(
     stage: Stage, direct: Store, store: Store
 ) -> None:
@@ -171,17 +113,3 @@ def test_completion_by_hand(stage: Stage, direct: Store, store: Store, times: in
     assert upload.complete().etag == direct.head_object(stage.bucket, stage.key).etag
     assert content(direct, stage) == b"data"
     assert direct.head_object(stage.bucket, stage.key).metadata == {}
-
-
-def test_completion_by_hand_that_was_refused_is_no_success(
-    stage: Stage, direct: Store, store: Store
-) -> None:
-    upload = store.create_multipart_upload(stage.bucket, stage.key)
-    upload.upload_part(1, b"ours")
-    direct.create_object(stage.bucket, stage.key, b"another's")
-    lose(stage, "POST")
-    with stage.fails(ObjectAlreadyExistsError, "complete_multipart", outcome="unknown"):
-        upload.complete(if_absent=True)
-    stage.proxy.heal()
-    upload.abort()
-    assert content(direct, stage) == b"another's"
