@@ -546,7 +546,8 @@ def _unanswered(failure: Exception) -> ErrorInfo:
     """Of a failure that has no status."""
     name = type(failure).__name__
     if name == "SSLError":
-        return ErrorInfo(ErrorKind.TRANSPORT, "no TLS connection to the identity service")
+        words = "no TLS connection to the identity service"
+        return ErrorInfo(ErrorKind.TRANSPORT, words, retryable=_broke_in_handshake(failure))
     if name in ("ConnectFailure", "ConnectTimeout", "UnknownConnectionError"):
         return _unconnected(failure)
     if name in ("AuthorizationFailure", "MissingAuthMethods"):
@@ -554,6 +555,21 @@ def _unanswered(failure: Exception) -> ErrorInfo:
     return ErrorInfo(
         ErrorKind.UNEXPECTED_RESPONSE, f"this is no answer of an identity service ({name})"
     )
+
+
+def _broke_in_handshake(failure: Exception) -> bool:
+    """Whether the connection was lost, and not refused by one of the two."""
+    import ssl
+
+    # requests and urllib3 put what they caught among the arguments of what they raise.
+    waiting: list[object] = [failure]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, ssl.SSLError):
+            return isinstance(one, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError)
+        if isinstance(one, BaseException):
+            waiting += [one.__context__, getattr(one, "reason", None), *one.args]
+    return False
 
 
 def _unconnected(failure: Exception) -> ErrorInfo:

@@ -205,6 +205,15 @@ def test_identity_service_that_is_gone(stage: Stage, direct: Store, store: Store
     assert content(direct, stage) == b"old"
 
 
+def test_connection_that_is_reset_before_there_is_a_token(stage: Stage, direct: Store) -> None:
+    """Also in the middle of a handshake."""
+    direct.create_object(stage.bucket, stage.key, b"data")
+    store = stage.cold_store()
+    stage.inject(Fault(refuse=True), times=ATTEMPTS - 1)
+    assert store.get_object(stage.bucket, stage.key).read() == b"data"
+    assert stage.retries == ATTEMPTS - 1
+
+
 # --- waiting for a token --------------------------------------------------------------------------
 
 
