@@ -312,6 +312,8 @@ class OnceValue(Generic[T]):
 class Once(Effect):
     """A value shared by all operations of a store, made by one of them while the others wait.
 
+    Its failure is theirs, too; only where its own time was up, one of them makes it instead.
+
     Attributes:
         key: names it among its owner's.
         make: returns the flow that makes it, an `OnceValue`.
@@ -522,7 +524,10 @@ class Driver(ABC):
 
     @abstractmethod
     def credentials(self, ctx: OpContext, rejected: object) -> Flow[object]:
-        """What `authorize` signs with; `rejected` is what the vendor just refused, or None."""
+        """What `authorize` signs with; `rejected` is what the vendor just refused, or None.
+
+        What it raises ends the operation: what it asked for was tried as often as the policy says.
+        """
 
     @abstractmethod
     def authorize(self, request: Request, credentials: Any, now: float) -> Mapping[str, str]:

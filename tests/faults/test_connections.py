@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import pytest
 
-from cloudstore import ObjectNotFoundError, Store, TransportError
+from cloudstore import ObjectNotFoundError, Store, TransferConfig, TransportError
 from cloudstore.testing import Fault
 from tests.faults.conftest import OVER_TLS, Perform
 from tests.faults.stage import ATTEMPTS, Stage
+from tests.faults.vendors import PART
 from tests.servers.process import free_port
 from tests.wire.server import Peer, Scripted, ok
 
@@ -168,7 +169,8 @@ def test_answer_that_always_breaks_off(
 
 
 def test_connection_is_used_again_after_whatever_went_well(stored: Stage) -> None:
-    store = stored.store()
+    # Swift sends no more than a segment a second of what has more than ten (slo middleware).
+    store = stored.store(transfer=TransferConfig(part_size=4 * PART, multipart_threshold=PART))
     for call in (get, head, put, delete):
         call(store, stored)
     with stored.fails(ObjectNotFoundError, "get_object"):
