@@ -12,6 +12,7 @@ import pytest
 
 from cloudstore import Store, StoreFactory
 from tests.servers.ministack_server import Ministack
+from tests.servers.s3_server import S3Server
 from tests.servers.swift_server import Swift
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -51,19 +52,19 @@ def the_memory(folder: Path) -> Iterator[dict[str, str]]:
 @contextmanager
 def ministack(folder: Path) -> Iterator[dict[str, str]]:
     with Ministack() as server:
-        yield s3_on(server, "aws")
+        yield s3_on(server)
 
 
 @contextmanager
 def swift(folder: Path) -> Iterator[dict[str, str]]:
     with Swift() as server:
-        yield s3_on(server, "swift")
+        yield s3_on(server)
 
 
-def s3_on(server: Ministack | Swift, preset: str) -> dict[str, str]:
+def s3_on(server: S3Server) -> dict[str, str]:
     return {
         "provider": "s3",
-        "preset": preset,
+        "preset": server.preset,
         "endpoint": server.url,
         "access_key": server.access_key,
         "secret_key": server.secret_key,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cloudstore.capabilities import KeyRule
-from cloudstore.config import Secret
 from cloudstore.driver import Call, Driver, Flow, OpContext
 from cloudstore.providers.s3 import S3Config, S3Driver
 from cloudstore.providers.s3_presets import NO_XML
@@ -24,15 +23,10 @@ class S3Harness(Harness):
 
     etag_tells_metadata = False  # it is the MD5 of the bytes
 
-    def __init__(self, server: Ministack | Swift, preset: str, region: str) -> None:
-        self._config = S3Config(
-            access_key=server.access_key,
-            secret_key=Secret(server.secret_key),
-            endpoint=server.url,
-            region=region,
-            preset=preset,
-        )
-        self.secrets = (server.secret_key,)
+    def __init__(self, config: S3Config) -> None:
+        self._config = config
+        assert config.secret_key is not None
+        self.secrets = (config.secret_key.reveal(),)
 
     def make_driver(self) -> S3Driver:
         """With parts smaller than S3 takes, so that many of them are still quick."""
@@ -73,7 +67,7 @@ class MinistackHarness(S3Harness):
     completes_again = True
 
     def __init__(self, server: Ministack) -> None:
-        super().__init__(server, "aws", "eu-west-1")
+        super().__init__(server.s3_config(region="eu-west-1"))
 
     def _create(self) -> S3Driver:
         return OpensBuckets(self._config)
@@ -92,7 +86,7 @@ class SwiftHarness(S3Harness):
     unsigned_statuses = (400,)  # it takes that for a request of its own interface
 
     def __init__(self, server: Swift) -> None:
-        super().__init__(server, "swift", "us-east-1")
+        super().__init__(server.s3_config())
 
 
 class S3FailoverHarness(Harness):

@@ -6,12 +6,12 @@ import http.client
 import sys
 from pathlib import Path
 
-from .process import ServerProcess
+from .s3_server import S3Server
 
 READY = "ready "
 
 
-class Swift(ServerProcess):
+class Swift(S3Server):
     """The server: proxy, account, container and object server in one process.
 
     Attributes:
@@ -19,6 +19,7 @@ class Swift(ServerProcess):
         access_key, secret_key: for S3; the native API calls them user and key.
     """
 
+    preset = "swift"
     access_key, secret_key = "test:tester", "testing"
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from cloudstore import S3Config, Secret, Store
+from cloudstore import Store
 from cloudstore.testing.blocking_face import LoopThread
 from tests.s3.faults.stage import REGION, Stage
 from tests.s3.scripted import Asked, Say, ScriptedServer
@@ -41,14 +41,7 @@ def loop() -> Iterator[LoopThread]:
 @pytest.fixture(scope="session")
 def direct(ministack: Ministack) -> Iterator[Store]:
     """The server without a proxy: what is really there."""
-    config = S3Config(
-        access_key=ministack.access_key,
-        secret_key=Secret(ministack.secret_key),
-        endpoint=ministack.url,
-        preset="aws",
-        region=REGION,
-    )
-    with Store(config) as store:
+    with Store(ministack.s3_config(region=REGION)) as store:
         store.create_bucket(BUCKET)
         yield store
 
