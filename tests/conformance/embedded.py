@@ -122,26 +122,39 @@ class PassThroughHarness(Harness):
 
 
 class FailoverHarness(Harness):
-    """Two of another harness's drivers as one."""
+    """Drivers of two harnesses as one; a bucket and a key are whatever both can hold.
 
-    secrets = (SECRET,)
+    Conditions and presigned requests are the first's. The harnesses may be of different vendors; the
+    second is the first again where there is none.
+    """
 
-    def __init__(self, inner: Harness) -> None:
-        self._inner = inner
+    def __init__(self, first: Harness, second: Harness | None = None) -> None:
+        second = second or first
+        self._harnesses = (first, second)
         self._children: dict[Driver, tuple[Driver, Driver]] = {}
+        self.secrets = tuple(dict.fromkeys(first.secrets + second.secrets))
+        self.completes_again = first.completes_again and second.completes_again
+        self.unsigned_statuses = first.unsigned_statuses
 
     def make_driver(self) -> Driver:
-        children = (self._inner.make_driver(), self._inner.make_driver())
-        driver = FailoverDriver(*children, STAGGER)
-        self._children[driver] = children
+        first, second = (harness.make_driver() for harness in self._harnesses)
+        return self._join(first, second)
+
+    def _join(self, first: Driver, second: Driver) -> Driver:
+        driver = FailoverDriver(first, second, STAGGER)
+        self._children[driver] = (first, second)
         return driver
 
     def second_view(self, driver: Driver) -> Driver | None:
-        first, second = (self._inner.second_view(child) for child in self._children[driver])
-        return None if first is None or second is None else FailoverDriver(first, second, STAGGER)
+        views = [
+            harness.second_view(child)
+            for harness, child in zip(self._harnesses, self._children[driver], strict=True)
+        ]
+        return None if None in views else self._join(*(view for view in views if view is not None))
 
     def serving(self, driver: Driver) -> AbstractContextManager[object]:
-        return self._inner.serving(self._children[driver][0])
+        return self._harnesses[0].serving(self._children[driver][0])
 
     def close(self) -> None:
-        self._inner.close()
+        for harness in dict.fromkeys(self._harnesses):
+            harness.close()

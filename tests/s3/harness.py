@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cloudstore.capabilities import KeyRule
-from cloudstore.driver import Call, Driver, Flow, OpContext
+from cloudstore.driver import Call, Flow, OpContext
 from cloudstore.providers.s3 import S3Config, S3Driver
 from cloudstore.providers.s3_presets import NO_XML
-from cloudstore.testing import FailoverDriver, Harness
+from cloudstore.testing import Harness
 from tests.servers.ministack_server import Ministack
 from tests.servers.swift_server import Swift
 
 SMALL_PART = 16 * 1024
 """Both servers take parts of any size."""
-STAGGER = 5.0
-"""Seconds until a read asks the second server: long, so that the first one answers also when busy."""
 
 
 class S3Harness(Harness):
@@ -87,19 +85,3 @@ class SwiftHarness(S3Harness):
 
     def __init__(self, server: Swift) -> None:
         super().__init__(server.s3_config())
-
-
-class S3FailoverHarness(Harness):
-    """Two servers as one: each driver of the first harness with one of the second."""
-
-    def __init__(self, first: S3Harness, second: S3Harness) -> None:
-        self._both = (first, second)
-        self.secrets = first.secrets + second.secrets
-        self.completes_again = first.completes_again
-
-    def make_driver(self) -> Driver:
-        first, second = (harness.make_driver() for harness in self._both)
-        return FailoverDriver(first, second, STAGGER)
-
-    def second_view(self, driver: Driver) -> Driver:
-        return self.make_driver()

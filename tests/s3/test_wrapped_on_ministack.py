@@ -6,8 +6,6 @@ proven bare.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from cloudstore import Store
@@ -16,8 +14,8 @@ from cloudstore.testing.conformance import ConformanceTests
 from cloudstore.testing.conformance.account import Account
 from cloudstore.testing.conformance.keys import KeyTests
 from cloudstore.testing.conformance.presigning import PresigningTests
-from tests.conformance.embedded import PassThroughHarness
-from tests.s3.harness import MinistackHarness, S3FailoverHarness
+from tests.conformance.embedded import FailoverHarness, PassThroughHarness
+from tests.s3.harness import MinistackHarness
 from tests.s3.test_on_ministack import MinistackTags
 from tests.servers.ministack_server import Ministack
 
@@ -32,21 +30,12 @@ def passed_through(ministack: Ministack) -> Harness:
 
 
 @pytest.fixture(scope="session")
-def failover(ministack: Ministack) -> Iterator[Harness]:
-    with Ministack() as second:
-        yield S3FailoverHarness(MinistackHarness(ministack), MinistackHarness(second))
+def failover(ministack: Ministack, second_ministack: Ministack) -> Harness:
+    return FailoverHarness(MinistackHarness(ministack), MinistackHarness(second_ministack))
 
 
-class TestMinistackUnderPassThrough(MinistackTags, *THEMES):  # type: ignore[misc]
-    @pytest.fixture
-    def harness(self, passed_through: Harness) -> Harness:
-        return passed_through
-
-
-class TestMinistackUnderFailover(MinistackTags, *THEMES):  # type: ignore[misc]
-    @pytest.fixture
-    def harness(self, failover: Harness) -> Harness:
-        return failover
+class FirstIsS3(ConformanceTests):
+    """For stores under failover whose first child is S3."""
 
     def test_concurrent_merges_of_metadata_lose_nothing(
         self, store: Store, account: Account, bucket: str
@@ -57,3 +46,15 @@ class TestMinistackUnderFailover(MinistackTags, *THEMES):  # type: ignore[misc]
             store.set_metadata(bucket, "k", {f"of-{turn}": "1"})
         assert store.get_metadata(bucket, "k") == {"first": "0", **{f"of-{n}": "1" for n in range(3)}}
         assert store.get_object(bucket, "k").read() == b"data"
+
+
+class TestMinistackUnderPassThrough(MinistackTags, *THEMES):  # type: ignore[misc]
+    @pytest.fixture
+    def harness(self, passed_through: Harness) -> Harness:
+        return passed_through
+
+
+class TestMinistackUnderFailover(FirstIsS3, MinistackTags, *THEMES):  # type: ignore[misc]
+    @pytest.fixture
+    def harness(self, failover: Harness) -> Harness:
+        return failover
