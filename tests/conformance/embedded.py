@@ -7,6 +7,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +21,7 @@ from cloudstore.testing import (
     PassThroughDriver,
 )
 
+PAGE = 100
 SECRET = "conformance-secret-key"
 STAGGER = 5.0
 """Seconds until a read asks the second child: long, so that the first answers on a busy machine too."""
@@ -95,11 +97,18 @@ class LocalHarness(Harness):
             shutil.rmtree(self._folder)
 
 
+def few_to_a_page(driver: Driver) -> Driver:
+    """The driver with small pages and batches: under a wrapper it counts that there are several."""
+    driver.limits = replace(driver.limits, page_size=PAGE, delete_batch=PAGE)
+    return driver
+
+
 class PassThroughHarness(Harness):
     """Another harness's drivers under the wrapper that does nothing."""
 
     def __init__(self, inner: Harness) -> None:
         self._inner = inner
+        self.reuses_buckets = inner.reuses_buckets
         self.secrets = inner.secrets
         self.completes_again = inner.completes_again
         self.etag_tells_metadata = inner.etag_tells_metadata
@@ -108,7 +117,7 @@ class PassThroughHarness(Harness):
         self.unsigned_statuses = inner.unsigned_statuses
 
     def make_driver(self) -> Driver:
-        return PassThroughDriver(self._inner.make_driver())
+        return PassThroughDriver(few_to_a_page(self._inner.make_driver()))
 
     def second_view(self, driver: Driver) -> Driver | None:
         second = self._inner.second_view(cast(PassThroughDriver, driver).inner)
@@ -132,12 +141,13 @@ class FailoverHarness(Harness):
         second = second or first
         self._harnesses = (first, second)
         self._children: dict[Driver, tuple[Driver, Driver]] = {}
+        self.reuses_buckets = first.reuses_buckets or second.reuses_buckets
         self.secrets = tuple(dict.fromkeys(first.secrets + second.secrets))
         self.completes_again = first.completes_again and second.completes_again
         self.unsigned_statuses = first.unsigned_statuses
 
     def make_driver(self) -> Driver:
-        first, second = (harness.make_driver() for harness in self._harnesses)
+        first, second = (few_to_a_page(harness.make_driver()) for harness in self._harnesses)
         return self._join(first, second)
 
     def _join(self, first: Driver, second: Driver) -> Driver:

@@ -81,6 +81,7 @@ class SwiftHarness(S3Harness):
     """Swift's S3 interface."""
 
     upload_time_step = 1.0  # it rounds up (S3Timestamp)
+    reuses_buckets = True
     unsigned_statuses = (400,)  # it takes that for a request of its own interface
 
     def __init__(self, server: Swift) -> None:

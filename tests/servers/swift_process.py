@@ -8,6 +8,7 @@ Run as a script only: it patches the standard library.
 from __future__ import annotations
 
 import configparser
+import gc
 import getpass
 import os
 import socket
@@ -50,6 +51,7 @@ recon_cache_path = {folder}/cache
 container_update_timeout = 3
 [app:{name}-server]
 use = egg:swift#{name}
+log_requests = false
 """
 
 PIPELINE = (
@@ -229,6 +231,10 @@ def main(folder: Path) -> None:
     serve(backends["object"], import_module(objects).ObjectController(settings(folder, "object")))
     proxy = listen()
     serve(proxy, wsgi.loadapp(str(folder / "proxy-server.conf"), global_conf={}))
+    # What was loaded stays: it need not be looked through again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     print(f"ready {proxy.getsockname()[1]}", flush=True)
     while True:
         eventlet.sleep(time.monotonic())

@@ -21,6 +21,8 @@ class Harness(ABC):
 
     Attributes:
         retry: the policy of the stores under test.
+        reuses_buckets: whether a bucket that a test has only written to is emptied and given to the
+            next, where making buckets is slow. Those with other settings are always deleted.
         secrets: texts that no repr, log record or error may hold: keys, tokens, passwords.
         completes_again: whether a completed upload may be completed once more, without effect, as S3
             allows for the sake of clients that lost the answer. Else that raises UploadNotFoundError.
@@ -33,6 +35,7 @@ class Harness(ABC):
     """
 
     retry: ClassVar[RetryPolicy] = RetryPolicy()
+    reuses_buckets: bool = False
     secrets: tuple[str, ...] = ()
     completes_again: bool = False
     etag_tells_metadata: bool = True
