@@ -320,7 +320,7 @@ class LocalDriver(EmbeddedDriver):
             head = head_of(options.replace or info)
             spot = Spot(to_bucket, to_key)
             if_match = options.if_match
-            if if_match is None and spot == Spot(bucket, key):
+            if if_match is None and (to_bucket, to_key) == (bucket, key):
                 # Else a writer could come between this look at the source and its replacement.
                 if_match = options.source_if_match
             with tree.temp(ctx, spot) as temp:

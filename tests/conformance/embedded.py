@@ -20,6 +20,8 @@ from cloudstore.testing import (
     Harness,
     PassThroughDriver,
 )
+from tests.evidence import Place
+from tests.servers.process import quick_folder
 
 PAGE = 100
 SECRET = "conformance-secret-key"
@@ -53,6 +55,7 @@ def served(driver: Driver, url: str) -> Iterator[None]:
 class MemoryHarness(Harness):
     """Memory."""
 
+    shown_on: Place | None = Place("memory")
     secrets = (SECRET,)
 
     def __init__(self) -> None:
@@ -69,17 +72,20 @@ class MemoryHarness(Harness):
 
 
 class LocalHarness(Harness):
-    """Folders of a temporary folder."""
+    """Folders of a temporary folder, on a disk unless `quick` may have them in memory."""
 
+    shown_on = Place("file")
     secrets = (SECRET,)
 
-    def __init__(self) -> None:
+    def __init__(self, *, quick: bool = False) -> None:
+        self._quick = quick
         self._folder: Path | None = None
         self._configs: dict[Driver, LocalConfig] = {}
 
     def make_driver(self) -> Driver:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="cloudstore-conformance-"))
+            place = quick_folder() if self._quick else None
+            self._folder = Path(tempfile.mkdtemp(prefix="cloudstore-conformance-", dir=place))
         root = str(self._folder / f"root{len(self._configs)}")
         config = LocalConfig(root, public_url=free_url(), secret_key=SECRET)  # type: ignore[arg-type]
         driver = config.create_driver()

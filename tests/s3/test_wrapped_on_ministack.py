@@ -47,6 +47,12 @@ class FirstIsS3(ConformanceTests):
         assert store.get_metadata(bucket, "k") == {"first": "0", **{f"of-{n}": "1" for n in range(3)}}
         assert store.get_object(bucket, "k").read() == b"data"
 
+    def test_concurrent_merges_guarded_by_their_source_lose_nothing(
+        self, store: Store, account: Account, face: str, bucket: str
+    ) -> None:
+        """The same: another source would have to have other bytes."""
+        self.test_concurrent_merges_of_metadata_lose_nothing(store, account, bucket)
+
 
 class TestMinistackUnderPassThrough(MinistackTags, *THEMES):  # type: ignore[misc]
     @pytest.fixture
