@@ -21,7 +21,7 @@ RUN = $(VENV)/bin/python
 # The cache of pip stays in the tree as well.
 PIP = PIP_CACHE_DIR="$$PWD/$(VENV)/pip-cache" PIP_USER=0 $(RUN) -m pip --disable-pip-version-check
 
-.PHONY: help demo test lint unittest docs bench fuzz coverage clean
+.PHONY: help demo test lint unittest docs matrix bench fuzz coverage clean
 .NOTPARALLEL:
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make test      everything that must hold: lint, types, tests, documentation"
 	@echo "make lint      ruff and mypy only"
 	@echo "make docs      the documentation, into build/docs/index.html"
+	@echo "make matrix    which driver has which capability, from a run of the conformance suite"
 	@echo "make bench     speed, side by side with other libraries (BENCH=--quick: a minute of it)"
 	@echo "make fuzz      hostile servers, guided by coverage; FUZZ_SECONDS=60 for each of FUZZ_TARGETS"
 	@echo "make coverage  which lines the tests run"
@@ -50,6 +51,10 @@ unittest: $(VENV)/dev
 docs: $(VENV)/dev
 	$(RUN) -m sphinx -b html -W --keep-going -q docs build/docs
 	@echo "The documentation is build/docs/index.html"
+
+matrix: $(VENV)/dev
+	$(RUN) -m pytest -q -n $(WORKERS) --write-evidence
+	$(RUN) docs/generate_matrix.py
 
 bench: $(VENV)/bench
 	$(RUN) -m benchmarks.embedded

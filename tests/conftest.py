@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.evidence import OPTION, EvidencePlugin
 from tests.servers.ministack_server import Ministack
 from tests.servers.swift_server import Swift
 
@@ -51,7 +52,12 @@ def second_swift() -> Iterator[Swift]:
         yield server
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(OPTION, action="store_true", help="write docs/evidence.json: make matrix")
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(EvidencePlugin(config))
     for name in list(os.environ):
         upper = name.upper()
         if upper.endswith("_PROXY") or upper.startswith(("AWS_", "CLOUDSTORE_", "XDG_")):

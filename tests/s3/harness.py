@@ -9,6 +9,7 @@ from cloudstore.driver import Call, Flow, OpContext
 from cloudstore.providers.s3 import S3Config, S3Driver
 from cloudstore.providers.s3_presets import NO_XML
 from cloudstore.testing import Harness
+from tests.evidence import on_package
 from tests.servers.ministack_server import Ministack
 from tests.servers.swift_server import Swift
 
@@ -63,6 +64,7 @@ class MinistackHarness(S3Harness):
     """
 
     completes_again = True
+    shown_on = on_package("s3", "aws", "ministack", "ministack")
 
     def __init__(self, server: Ministack) -> None:
         super().__init__(server.s3_config(region="eu-west-1"))
@@ -82,6 +84,7 @@ class SwiftHarness(S3Harness):
 
     upload_time_step = 1.0  # it rounds up (S3Timestamp)
     reuses_buckets = True
+    shown_on = on_package("s3", "swift", "OpenStack Swift", "swift")
     unsigned_statuses = (400,)  # it takes that for a request of its own interface
 
     def __init__(self, server: Swift) -> None:
