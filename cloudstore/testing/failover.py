@@ -107,6 +107,10 @@ class FailoverDriver(Driver):
             versioning=False,
             lifecycle=False,
             cdn=False,
+            cdn_prefetch=False,
+            account=False,
+            account_metadata=False,
+            bucket_metadata=False,
         )
         if first.scheme != second.scheme:  # in steps of their own: the later brings the object back
             self.capabilities = replace(self.capabilities, expires_in=False)
