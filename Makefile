@@ -46,14 +46,14 @@ lint: $(VENV)/dev
 	$(RUN) -m mypy
 
 unittest: $(VENV)/dev
-	$(RUN) -m pytest -n $(WORKERS)
+	$(RUN) -m pytest -n $(WORKERS) --dist worksteal
 
 docs: $(VENV)/dev
 	$(RUN) -m sphinx -b html -W --keep-going -q docs build/docs
 	@echo "The documentation is build/docs/index.html"
 
 matrix: $(VENV)/dev
-	$(RUN) -m pytest -q -n $(WORKERS) --write-evidence
+	$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal --write-evidence
 	$(RUN) docs/generate_matrix.py
 
 bench: $(VENV)/bench

@@ -21,8 +21,18 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
-from cloudstore import Capabilities, Limits, LocalConfig, MemoryConfig, S3Config, Secret
+from cloudstore import (
+    Capabilities,
+    Config,
+    Limits,
+    LocalConfig,
+    MemoryConfig,
+    S3Config,
+    Secret,
+    SwiftConfig,
+)
 from cloudstore.driver import Driver
+from cloudstore.providers.qiniu import QiniuConfig
 from cloudstore.providers.s3_presets import PRESETS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -165,7 +175,12 @@ def make_driver(provider: str, preset: str) -> Driver:
         memory = MemoryConfig(public_url=PUBLIC_URL)
         endpoint = None if preset == "aws" else "https://127.0.0.1"
         s3 = S3Config(access_key="none", secret_key=Secret("none"), preset=preset, endpoint=endpoint)
-        configs = {config.scheme: config for config in (local, memory, s3)}
+        swift = SwiftConfig(
+            auth_url="https://127.0.0.1/auth/v1.0", user="a:b", secret_key=Secret("none")
+        )
+        qiniu = QiniuConfig(access_key="none", secret_key=Secret("none"))
+        made: tuple[Config, ...] = (local, memory, s3, swift, qiniu)
+        configs = {config.scheme: config for config in made}
         driver = configs[provider].create_driver()
         driver.close()
     return driver

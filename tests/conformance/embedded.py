@@ -118,6 +118,8 @@ class PassThroughHarness(Harness):
         self.secrets = inner.secrets
         self.completes_again = inner.completes_again
         self.etag_tells_metadata = inner.etag_tells_metadata
+        self.etag_guards_metadata = inner.etag_guards_metadata
+        self.counts_within = inner.counts_within
         self.tells_upload_times = inner.tells_upload_times
         self.upload_time_step = inner.upload_time_step
         self.form_fixes_type = inner.form_fixes_type
@@ -152,6 +154,9 @@ class FailoverHarness(Harness):
         self.secrets = tuple(dict.fromkeys(first.secrets + second.secrets))
         self.completes_again = first.completes_again and second.completes_again
         self.unsigned_statuses = first.unsigned_statuses
+        self.form_fixes_type = first.form_fixes_type
+        self.counts_within = max(first.counts_within, second.counts_within)
+        self.etag_guards_metadata = first.etag_tells_metadata and first.etag_guards_metadata
 
     def make_driver(self) -> Driver:
         first, second = (few_to_a_page(harness.make_driver()) for harness in self._harnesses)

@@ -18,10 +18,13 @@ from cloudstore.driver import Driver, Flow, GetResult, OpContext
 from cloudstore.model import GetOptions, ListOptions, Page
 from cloudstore.testing import ConformanceSuite, FailoverDriver, Harness, PassThroughDriver
 from cloudstore.testing.conformance.concurrency import ConcurrencyTests
+from cloudstore.testing.qiniu import QiniuSimulator
 from tests.conformance.embedded import STAGGER, FailoverHarness, LocalHarness, MemoryHarness
+from tests.qiniu.harness import LIMITS, QiniuHarness
 from tests.s3.harness import MinistackHarness
-from tests.s3.test_wrapped_on_ministack import FirstIsS3
 from tests.servers.ministack_server import Ministack
+from tests.servers.swift_server import Swift
+from tests.swift.harness import SwiftHarness
 
 SHORT = 4
 ALONE = tuple(theme for theme in ConformanceSuite.__bases__ if theme is not ConcurrencyTests)
@@ -116,10 +119,37 @@ class TestLocalAndS3SideBySide(ConcurrencyTests):
         made.close()
 
 
-class TestS3AndLocal(FirstIsS3, ConformanceSuite):
+class TestS3AndLocal(ConformanceSuite):
     @pytest.fixture(scope="session")
     @staticmethod
     def harness(ministack: Ministack) -> Iterator[Harness]:
         made = SecondReadsHarness(MinistackHarness(ministack), LocalHarness(quick=True))
         yield made
         made.close()
+
+
+@pytest.fixture(scope="session")
+def qiniu() -> Iterator[QiniuSimulator]:
+    with QiniuSimulator(limits=LIMITS) as simulator:
+        yield simulator
+
+
+class TestSwiftAndQiniu(ConformanceSuite):
+    @pytest.fixture(scope="session")
+    @staticmethod
+    def harness(swift: Swift, qiniu: QiniuSimulator) -> Harness:
+        return FailoverHarness(SwiftHarness(swift), QiniuHarness(qiniu))
+
+
+class TestS3AndSwift(ConformanceSuite):
+    @pytest.fixture(scope="session")
+    @staticmethod
+    def harness(ministack: Ministack, swift: Swift) -> Harness:
+        return SecondReadsHarness(MinistackHarness(ministack), SwiftHarness(swift))
+
+
+class TestQiniuAndS3(*ALONE):  # type: ignore[misc]
+    @pytest.fixture(scope="session")
+    @staticmethod
+    def harness(qiniu: QiniuSimulator, ministack: Ministack) -> Harness:
+        return BreakingHarness(QiniuHarness(qiniu), MinistackHarness(ministack))

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cloudstore import Secret, SwiftConfig
-from cloudstore.driver import Driver
 from cloudstore.providers.swift import SwiftDriver
-from cloudstore.testing import FailoverDriver, Harness
+from cloudstore.testing import Harness
+from tests.evidence import on_package
 from tests.servers.swift_server import Swift
 
 TEMP_URL_KEY = "the-key-of-temporary-urls"
 SMALL_PART = 16 * 1024
 """Swift takes parts of any size; the suite wants a size below which it refuses."""
-STAGGER = 5.0
-"""Seconds until a read asks the second server: long, so that the first one answers also when busy."""
 
 
 def config_of(server: Swift) -> SwiftConfig:
@@ -28,6 +26,8 @@ class SwiftHarness(Harness):
     """Drivers of one account."""
 
     etag_tells_metadata = False  # it is the MD5 of the bytes
+    reuses_buckets = True
+    shown_on = on_package("swift", "", "OpenStack Swift", "swift")
     upload_time_step = 1.0
 
     def __init__(self, server: Swift) -> None:
@@ -46,19 +46,4 @@ class SwiftHarness(Harness):
         return driver
 
     def second_view(self, driver: object) -> SwiftDriver:
-        return self.make_driver()
-
-
-class SwiftFailoverHarness(Harness):
-    """Two servers as one: each driver of the first harness with one of the second."""
-
-    def __init__(self, first: SwiftHarness, second: SwiftHarness) -> None:
-        self._both = (first, second)
-        self.secrets = first.secrets + second.secrets
-
-    def make_driver(self) -> Driver:
-        first, second = (harness.make_driver() for harness in self._both)
-        return FailoverDriver(first, second, STAGGER)
-
-    def second_view(self, driver: Driver) -> Driver:
         return self.make_driver()

@@ -28,6 +28,8 @@ class Harness(ABC):
             allows for the sake of clients that lost the answer. Else that raises UploadNotFoundError.
         etag_tells_metadata: whether another ETag comes with other metadata. Where it is the hash of the
             bytes, nothing guards a merge of metadata that is a copy.
+        etag_guards_metadata: whether a condition on the ETag guards such a merge; where the former is
+            False, it does not. A wrapper may have ETags that tell, and decide by others that do not.
         tells_upload_times: whether listed uploads say when they began.
         upload_time_step: seconds that the vendor's clock may be ahead, its rounding included, where it
             says so.
@@ -42,6 +44,7 @@ class Harness(ABC):
     secrets: tuple[str, ...] = ()
     completes_again: bool = False
     etag_tells_metadata: bool = True
+    etag_guards_metadata: bool = True
     tells_upload_times: bool = True
     upload_time_step: float = 0.0
     form_fixes_type: bool = True
