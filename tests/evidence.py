@@ -157,7 +157,8 @@ class EvidencePlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if hasattr(self._config, "workerinput") or exitstatus != pytest.ExitCode.OK:
+        is_worker = hasattr(self._config, "workerinput")
+        if is_worker or self._config.option.collectonly or exitstatus != pytest.ExitCode.OK:
             return
         if self._writes:
             evidence = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "shown": as_json(self._shown)}

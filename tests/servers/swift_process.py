@@ -107,7 +107,7 @@ auth_pipeline_check = true
 [filter:tempauth]
 use = egg:swift#tempauth
 user_admin_admin = admin .admin .reseller_admin
-user_test_tester = testing .admin
+user_test_tester = key-of-the-tester .admin
 user_test_tester2 = testing2 .admin
 user_test_tester3 = testing3
 user_test2_tester2 = testing2 .admin

@@ -20,7 +20,7 @@ class Swift(S3Server):
     """
 
     preset = "swift"
-    access_key, secret_key = "test:tester", "testing"
+    access_key, secret_key = "test:tester", "key-of-the-tester"
 
     def __init__(self) -> None:
         super().__init__()
