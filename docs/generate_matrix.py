@@ -57,7 +57,8 @@ The tables say what a run of the conformance suite has shown on {date}, of each 
 
 | | |
 |---|---|
-| **yes** | the tests of it passed there |
+| yes | the tests of it passed there |
+| simulated | they passed, on a simulator that is ours |
 | declared | the driver has it, and it was not shown: the server there lacks it |
 | – | missing: the tests of it passed by `UnsupportedError`, and nothing was sent |
 
@@ -148,7 +149,7 @@ class Column:
     def mark(self, capability: str) -> str:
         """The cell of a capability."""
         if "passed" in self.shown.get(capability, ()):
-            return "yes"
+            return "simulated" if self.kind == "simulator" else "yes"
         return "declared" if getattr(self.driver.capabilities, capability) else "–"
 
 
@@ -292,12 +293,14 @@ def short_form(readme: Path) -> str:
     yes, part, no = MARKS[readme.name]
     chinese = readme.name == "README.zh.md"
     lines = [row("", *(column.name for column in columns)), row(*["---"] * (len(columns) + 1))]
-    where = ("–" if column.kind == "embedded" else column.where for column in columns)
+    where = ["–" if column.kind == "embedded" else column.where for column in columns]
+    if chinese:
+        where = [place.replace("our simulator", "自带的模拟器") for place in where]
     lines.append(row("运行于" if chinese else "shown on", *where))
     for (words, names), translated in zip(SHORT, SHORT_ZH, strict=True):
         marks = []
         for column in columns:
-            held = {column.mark(name) == "yes" for name in names}
+            held = {"passed" in column.shown.get(name, ()) for name in names}
             marks.append({True: yes, False: no}[held.pop()] if len(held) == 1 else part)
         lines.append(row(translated if chinese else words, *marks))
     return "\n".join(lines)

@@ -8,6 +8,7 @@ has shown something else fails. ``make matrix`` writes the file instead.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
@@ -102,6 +103,12 @@ def as_json(shown: Shown) -> list[dict[str, Any]]:
     return entries
 
 
+def as_text(evidence: object) -> str:
+    """The file, a line to a capability."""
+    text = json.dumps(evidence, indent=1)
+    return re.sub(r'\{\s+"(\w+)": (\d+)\s+\}', r'{"\1": \2}', text) + "\n"
+
+
 def differences(shown: Shown, written: list[dict[str, Any]], *, whole: bool) -> list[str]:
     """Where a run and the file disagree; the file may say more than a run of some tests has shown."""
     old = {Place(**{k: v for k, v in e.items() if k != "capabilities"}): e for e in written}
@@ -162,7 +169,7 @@ class EvidencePlugin:
             return
         if self._writes:
             evidence = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "shown": as_json(self._shown)}
-            FILE.write_text(json.dumps(evidence, indent=1) + "\n", encoding="utf-8")
+            FILE.write_text(as_text(evidence), encoding="utf-8")
             return
         written = json.loads(FILE.read_text(encoding="utf-8"))["shown"]
         self._said = differences(self._shown, written, whole=self._is_whole())
