@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
@@ -24,11 +25,12 @@ HERE = Place("memory")
 
 
 @pytest.fixture
-def matrix() -> ModuleType:
+def matrix(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     spec = importlib.util.spec_from_file_location("generate_matrix", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # where its dataclasses look for it
     spec.loader.exec_module(module)
     return module
 
