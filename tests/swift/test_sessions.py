@@ -151,6 +151,24 @@ def test_a_child_signs_in_itself() -> None:
         assert tokens.given == 2
 
 
+def test_a_child_has_a_native_connection_of_its_own() -> None:
+    tokens = Tokens()
+    with tokens.server, Store(tokens.config()) as store:
+        native = store.native
+        native.head_account()
+        pid = os.fork()
+        if pid == 0:
+            found = False
+            try:
+                store.native.head_account()
+                found = store.native is not native
+            finally:
+                os._exit(0 if found else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert store.native is native
+        native.head_account()
+
+
 # --- on a real Keystone ---------------------------------------------------------------------------
 
 
