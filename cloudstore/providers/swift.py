@@ -27,6 +27,7 @@ from ..errors import (
     NotFoundError,
     UnexpectedResponseError,
 )
+from ..fork import reset_in_child
 from ..listing import page_token
 from ..model import (
     BucketInfo,
@@ -97,6 +98,12 @@ class SwiftDriver(LargeObjects, AdministeredSwift):
         self.endpoint = f"{named.scheme}://{named.netloc}"
         self._native: Any = None
         self._lock = threading.Lock()
+        reset_in_child(self)
+
+    def after_fork_in_child(self) -> None:
+        """Another thread may have held the lock, and the connection is the parent's."""
+        self._lock = threading.Lock()
+        self._native = None
 
     @property
     def native(self) -> Any:
