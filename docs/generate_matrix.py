@@ -64,7 +64,10 @@ The tables say what a run of the conformance suite has shown on {date}, of each 
 
 A run of the tests that shows anything else fails."""
 
-NOTE = "Presigned requests of `file` and `memory` need `public_url` in their configuration."
+NOTE = (
+    "Presigned requests of `file` and `memory` need `public_url` in their configuration. `swift` is a cluster "
+    "with all middleware; what another lacks, it says itself."
+)
 
 PRESETS_NOTE = """\
 No preset has been run against a hosted service by the tests: they start servers of their own, and hold

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, unquote
 
 from ..bodies import BytesBody, BytesPayload
 from ..driver import GetResult, Response
@@ -170,21 +170,18 @@ def encode_text(text: str, *, spaces: bool = True) -> str:
 
 
 def decode_text(value: str) -> str:
-    """What `encode_text` was given, of a header's value as Latin-1 (as HTTP engines decode it).
+    """What `encode_text` was given, of a header's value as the wire has decoded it.
 
-    As swiftclient reads it: raw UTF-8, then percent-encoding; what is neither is taken as it is.
+    As swiftclient reads it: percent-encoding, amid what others have sent as raw UTF-8.
     """
     if value == EMPTY:
         return ""
-    if value.isascii() and "%" not in value:
+    if "%" not in value:
         return value
-    raw = value.encode("latin-1", "replace")
-    for candidate in (unquote_to_bytes(raw), raw):
-        try:
-            return candidate.decode()
-        except UnicodeDecodeError:
-            continue
-    return value
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        return value
 
 
 def metadata_headers(metadata: Mapping[str, str], limits: MetadataLimits) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from cloudstore import Secret, SwiftConfig
 from cloudstore.providers.swift import SwiftDriver
 from cloudstore.testing import Harness
-from tests.evidence import on_package
+from tests.evidence import Place, on_package
 from tests.servers.swift_server import Swift
 
 TEMP_URL_KEY = "the-key-of-temporary-urls"
@@ -27,11 +27,13 @@ class SwiftHarness(Harness):
 
     etag_tells_metadata = False  # it is the MD5 of the bytes
     reuses_buckets = True
-    shown_on = on_package("swift", "", "OpenStack Swift", "swift")
+    shown_on: Place | None = on_package("swift", "", "OpenStack Swift", "swift")
     upload_time_step = 1.0
 
-    def __init__(self, server: Swift) -> None:
-        self.config = config_of(server)
+    def __init__(self, server: Swift, *, conditional_writes: bool = False) -> None:
+        self.config = replace(config_of(server), conditional_writes=conditional_writes)
+        if conditional_writes:
+            self.shown_on = None  # not what the driver declares by itself
         self.secrets = (server.secret_key, TEMP_URL_KEY)
         self._keyed = False
 
