@@ -65,8 +65,8 @@ The tables say what a run of the conformance suite has shown on {date}, of each 
 A run of the tests that shows anything else fails."""
 
 NOTE = (
-    "Presigned requests of `file` and `memory` need `public_url` in their configuration. `swift` is a cluster "
-    "with all middleware; what another lacks, it says itself."
+    "Presigned requests of `file` and `memory` need `public_url` in their configuration. `swift` is a "
+    "cluster with all middleware; what another lacks, it says itself."
 )
 
 PRESETS_NOTE = """\
