@@ -87,7 +87,7 @@ class Signatures:
         except ValueError:
             raise QiniuError(400, "invalid X-Qiniu-Date") from None
         if abs(self._clock.signed() - signed) > self._limits.skew_seconds:
-            raise QiniuError(403, "request time is too skewed")
+            raise QiniuError(403, "request time too skewed")
 
     def upload_policy(self, token: str | None) -> dict[str, Any]:
         """The policy that an upload token carries; 401 if it is none of this account's, or expired."""
