@@ -142,7 +142,6 @@ class QiniuAccount(Driver):
         *,
         kinds: Mapping[int, ErrorKind] = MappingProxyType({}),
         policy: Mapping[str, object] = MappingProxyType({}),
-        idempotent: bool = True,
         buffered: bool = True,
     ) -> QiniuRequest:
         text = encode_query(query)
@@ -155,7 +154,6 @@ class QiniuAccount(Driver):
             text,
             headers,
             payload,
-            idempotent=idempotent,
             buffered=buffered,
         )
         request.plan, request.kinds, request.policy = plan, kinds, policy

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from cloudstore import (
     BucketNotEmptyError,
+    ChecksumMismatchError,
     CloudStoreError,
     ConfigError,
     InvalidArgumentError,
@@ -28,6 +29,7 @@ from cloudstore import (
     Store,
     StoreFactory,
     TooLargeError,
+    TransportError,
     UnexpectedResponseError,
     UnsupportedError,
 )
@@ -603,3 +605,39 @@ def test_each_attempt_has_a_token_of_its_own() -> None:
         assert len(first) == len(second)
         assert first != second
         assert first.endswith(second[-60:])
+
+
+# --- reads that break off -------------------------------------------------------------------------
+
+
+def test_read_goes_on_where_it_broke_off(store: Store, own: QiniuSimulator) -> None:
+    data = bytes(range(256)) * 8000
+    store.create_object("media", "k", data)
+    own.faults.add(ServerFault(method="GET", path="/k", cut_after=700_000, times=2))
+    found = store.get_object("media", "k")
+    assert found.read() == data
+    assert found.verified_by == "sha1"
+    assert own.faults.hits == 2
+
+
+def test_read_never_mixes_two_objects(store: Store, own: QiniuSimulator) -> None:
+    store.create_object("media", "k", b"old" * 700_000)
+    own.faults.add(ServerFault(method="GET", path="/k", cut_after=700_000, times=1))
+    found = store.get_object("media", "k")
+    store.create_object("media", "k", b"new" * 700_000)
+    with pytest.raises(TransportError):
+        found.read()
+
+
+def test_bytes_that_are_not_those_of_the_hash_are_not_handed_out() -> None:
+    etag = "Fh8xVqod2MQ1mocfI4S4KpRL6D98"  # of other bytes
+
+    def answer(asked: Asked) -> Say:
+        return Say(200, b"hello w0rld!", {"etag": f'"{etag}"', "x-reqid": "r"})
+
+    with (
+        ScriptedServer(answer) as server,
+        store_on(server) as store,
+        pytest.raises(ChecksumMismatchError),
+    ):
+        store.get_object("media", "k").read()
