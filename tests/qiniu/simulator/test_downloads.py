@@ -134,6 +134,10 @@ def test_headers_are_overridden_in_signed_urls_only(shared: Client, held: str) -
     domain = shared.simulator.domain(held)
     headers = shared.send(domain, "GET", signed).headers
     assert (headers["Content-Type"], headers["Cache-Control"]) == ("a/b", "no-store")
+    tampered = shared.send(domain, "GET", signed.replace("token=", "token=x"))
+    assert (tampered.status, tampered.headers["Content-Type"]) == (200, "text/plain")
+    smuggled = shared.private(held, "a/b.txt", "?response-content-type=a%0D%0AX-Evil:1")
+    assert shared.send(domain, "GET", smuggled).status == 400
     part = shared.send(domain, "GET", signed, headers={"Range": "bytes=0-1"})
     assert (part.status, part.headers["Content-Type"]) == (206, "text/plain")
 
@@ -145,6 +149,13 @@ def test_what_is_not_there(shared: Client, held: str) -> None:
     domain = shared.simulator.domain(held)
     assert shared.send(domain, "GET", "/%ff").status == 400
     assert shared.send(domain, "POST", "/a", b"data").status == 405
+
+
+def test_a_page_for_what_is_not_there(shared: Client, held: str) -> None:
+    shared.put(held, "errno-404", b"nothing here")
+    answer = shared.get(held, "none")
+    assert (answer.status, answer.body) == (404, b"nothing here")
+    assert shared.get(held, "a/b.txt").status == 200
 
 
 def test_a_bucket_has_more_domains(make: MakeClient) -> None:
