@@ -117,11 +117,19 @@ class LoopbackServer:
     Args:
         handler: answers a request; called in the thread of its connection.
         max_body: a longer body is refused with 413.
+        refusal: the answer, of this status, to what is no request that the handler could get.
     """
 
-    def __init__(self, handler: Callable[[Request], Response], *, max_body: int) -> None:
+    def __init__(
+        self,
+        handler: Callable[[Request], Response],
+        *,
+        max_body: int,
+        refusal: Callable[[int], Response] = Response,
+    ) -> None:
         self.handler = handler
         self.max_body = max_body
+        self.refusal = refusal
         self.closing = threading.Event()
         self._guard = threading.Lock()
         self._connections: dict[socket.socket, threading.Thread] = {}
@@ -258,7 +266,7 @@ class _Connection:
             try:
                 request = self._read_request()
             except _Malformed as exc:
-                self._deliver(Response(exc.status), head_only=False, last=True)
+                self._deliver(self._server.refusal(exc.status), head_only=False, last=True)
                 self._linger()
                 return
             if request is None:

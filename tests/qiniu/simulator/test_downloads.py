@@ -46,8 +46,12 @@ def test_every_answer_has_its_number(shared: Client, held: str) -> None:
         shared.put(held, "c"),
         shared.send(shared.simulator.upload_host, "GET", "/"),
     ]
+    too_long = {"Content-Length": str(10**12)}
+    answers.append(shared.send(shared.simulator.upload_host, "POST", "/", headers=too_long))
+    assert answers[-1].status == 413
+    assert answers[-1].error
     numbers = {answer.headers["X-Reqid"] for answer in answers}
-    assert len(numbers) == 5
+    assert len(numbers) == 6
     assert all(answer.headers["X-Log"] for answer in answers)
 
 
