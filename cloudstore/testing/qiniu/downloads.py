@@ -135,9 +135,7 @@ class Downloads:
         try:
             return self._storage.find(bucket, key)
         except QiniuError as exc:
-            if exc.status != 612:
-                raise
-            raise QiniuError(404, "Document not found") from None
+            raise QiniuError(404, "Document not found") from exc
 
 
 def _headers(held: StoredObject, key: str, query: Mapping[str, str]) -> dict[str, str]:

@@ -248,9 +248,9 @@ class Objects:
             mime = decoded(mime)
             self._storage.check_mime(mime)
             changes["mime"] = mime or "application/octet-stream"
-        metadata = {name.removeprefix("x-qn-meta-"): decoded(value) for name, value in given.items()}
-        if any(not name.startswith("x-qn-meta-") for name in given):
+        if not all(name.startswith("x-qn-meta-") for name in given):
             raise invalid("path")
+        metadata = {name.removeprefix("x-qn-meta-"): decoded(value) for name, value in given.items()}
         if metadata:
             changes["metadata"] = {**held.metadata, **metadata}
             self._storage.check_metadata(changes["metadata"])

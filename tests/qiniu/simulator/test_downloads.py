@@ -272,6 +272,7 @@ def test_quotas(make: MakeClient) -> None:
 def test_requests_to_the_cdn_are_checked(make: MakeClient) -> None:
     client = cached(make)
     assert tune(client, "refresh").json["code"] == 400031
+    assert tune(client, "prefetch").json["code"] == 400031
     assert tune(client, "refresh", [url(client, "a")] * 21).status == 400
     assert tune(client, "prefetch", [url(client, "a")] * 21).status == 400
     for wrong in ("http://example.org/a", "a", f"ftp{url(client, 'a')[4:]}"):
