@@ -38,8 +38,12 @@ class Signatures:
     def __init__(
         self, access_key: str, secret_key: str, limits: QiniuLimits, clock: QiniuClock
     ) -> None:
-        from qiniu import Auth, QiniuMacAuth
-        from qiniu.utils import canonical_mime_header_key
+        try:
+            from qiniu import Auth, QiniuMacAuth
+            from qiniu.utils import canonical_mime_header_key
+        except ImportError as exc:
+            wanted = "the Qiniu simulator needs Qiniu's SDK: pip install 'cloudstore[testing]'"
+            raise ImportError(wanted) from exc
 
         self._auth = Auth(access_key, secret_key)
         self._mac = QiniuMacAuth(access_key, secret_key)

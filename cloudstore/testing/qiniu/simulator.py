@@ -7,6 +7,7 @@ import logging
 import secrets
 import threading
 from collections import Counter
+from http import HTTPStatus
 from typing import Self
 
 from ..loopback import HOST, Delivery, LoopbackServer, Request, Response
@@ -87,7 +88,7 @@ class QiniuSimulator:
         self.port, self.upload_port = port, upload_port
         self._hosts = {port: "management", upload_port: "upload"}
         most = max(self.limits.form_bytes, self.limits.max_part) + FORM_EXTRA_BYTES
-        self._server = LoopbackServer(self._handle, max_body=most)
+        self._server = LoopbackServer(self._handle, max_body=most, refusal=self._refuse)
         try:
             self.port = self._server.listen(port)
             self.upload_port = self._server.listen(upload_port)
@@ -199,6 +200,13 @@ class QiniuSimulator:
             self.counts[f"{request.method} {place}"] += 1
         fault = self.faults.meet(host, request.method, path)
         response = self._answer(request) if fault is None else self._harm(fault, request)
+        return self._numbered(response)
+
+    def _refuse(self, status: int) -> Response:
+        return self._numbered(failed(QiniuError(status, HTTPStatus(status).phrase)))
+
+    def _numbered(self, response: Response) -> Response:
+        """Every answer of Qiniu's has a number; the SDK believes in none that lacks it."""
         reqid = f"sim{next(self._numbers):013x}"
         response.headers = {"X-Reqid": reqid, "X-Log": "SIM:1", **response.headers}
         return response

@@ -318,6 +318,13 @@ def test_a_private_url_of_a_wrong_secret(private: Client) -> None:
     assert read(private, url[url.index(path) :]).status == 401
 
 
+def test_a_private_url_without_a_deadline(private: Client) -> None:
+    for query in ("e=soon", "e=", "a=b", ""):
+        url = f"http://{private.simulator.domain('private')}/a?{query}"
+        target = f"/a?{query}&token={private.auth.token(url)}"
+        assert read(private, target).status == 401
+
+
 def test_a_private_url_that_has_expired(private: Client) -> None:
     url = private.private("private", "a b+ü/%41", expires=-1)
     answer = read(private, url)
