@@ -418,6 +418,12 @@ def test_domain_of_each_bucket(own: QiniuSimulator) -> None:
     assert own.counts["GET /v2"] == 0
 
 
+def test_domain_that_stands_for_many_is_passed_over(store: Store, own: QiniuSimulator) -> None:
+    store.create_object("media", "k", b"data")
+    own.storage.bucket("media").domains.insert(0, ".wild.example")
+    assert store.get_object("media", "k").read() == b"data"
+
+
 def test_bucket_without_a_domain_says_what_to_do(store: Store, own: QiniuSimulator) -> None:
     store.create_object("media", "k", b"")
     own.storage.bucket("media").domains.clear()
