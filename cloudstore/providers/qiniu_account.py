@@ -8,6 +8,7 @@ region up; so the SDK is loaded for `native` alone.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -52,6 +53,8 @@ CDN_URLS = 20
 JSON_TYPE = "application/json"
 ACLS = ("private", "public-read")
 """What ``private`` 1 and 0 are: https://developer.qiniu.com/kodo/3946/set-bucket-private."""
+_REGION = re.compile(r"[a-z0-9-]{1,64}\Z")
+"""It becomes a part of a path."""
 _NEW_BUCKET: Mapping[int, ErrorKind] = MappingProxyType({614: ErrorKind.BUCKET_ALREADY_EXISTS})
 _BUCKET: Mapping[int, ErrorKind] = MappingProxyType(
     {404: ErrorKind.BUCKET_NOT_FOUND, 612: ErrorKind.BUCKET_NOT_FOUND}
@@ -69,12 +72,14 @@ class QiniuAccount(Driver):
             secret = os.environ.get("QINIU_SECRET_KEY")
         if not access or not secret:
             raise ConfigError("qiniu needs access_key and secret_key", vendor="qiniu")
+        if not _REGION.match(config.region):
+            raise ConfigError("region is an id such as 'z0'", vendor="qiniu")
         self.endpoint = checked_origin("endpoint", config.endpoint)
         self._signer = Signer(access, secret)
         self._secret = Secret(secret)
         self._region = config.region
         self._scheme = self.endpoint.partition(":")[0]
-        given = {"up": config.up, "rs": config.rs, "rsf": config.rsf, "source": None}
+        given = {"up": config.up, "rs": config.rs, "rsf": config.rsf}
         self._given = {
             name: checked_origin(name, origin) for name, origin in given.items() if origin is not None
         }

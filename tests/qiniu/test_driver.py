@@ -468,6 +468,7 @@ def test_region_that_makes_no_sense(said: Any) -> None:
         {"access_key": "a", "secret_key": "b", "up": "https://up.example/path"},
         {"access_key": "a", "secret_key": "b", "domain": "https://d.example/path"},
         {"access_key": "a", "secret_key": "b", "domain": "one=two=three"},
+        {"access_key": "a", "secret_key": "b", "region": "z0/x"},
     ],
     ids=str,
 )
