@@ -178,8 +178,8 @@ class QiniuConfig(Config):
 
 
 class QiniuDriver(QiniuAccount):
-    """See the module. Writes are idempotent to the runtime, but for the move that ends a changed copy:
-    of a conditional one whose answer was lost, its write-id tells."""
+    """See the module. All writes are idempotent to the runtime: of a conditional one whose answer was
+    lost, its write-id tells."""
 
     scheme: ClassVar[str] = "qiniu"
 
@@ -399,8 +399,7 @@ class QiniuDriver(QiniuAccount):
             moving = True
             force = "false" if options.if_absent else "true"
             path = f"/move/{place}/{encoded_entry(to_bucket, to_key)}/force/{force}"
-            # Not idempotent: once moved, it is not there to be moved again.
-            yield from self._change(ctx, to_bucket, path, idempotent=False)
+            yield from self._move_own(ctx, to_bucket, path)
         except GeneratorExit:
             raise
         except BaseException as exc:
@@ -411,6 +410,15 @@ class QiniuDriver(QiniuAccount):
         if options.if_absent:
             yield from self._check_ours(ctx, to_bucket, to_key, wanted.metadata[WRITE_ID], info.etag)
         return PutResult(info.etag, checksums=info.checksums)
+
+    def _move_own(self, ctx: OpContext, bucket: str, path: str) -> Flow[None]:
+        """Moves what only this operation knows of: if it is not there any more, it was moved, and the
+        answer was lost."""
+        try:
+            yield from self._change(ctx, bucket, path)
+        except ObjectNotFoundError as exc:
+            if exc.outcome != "unknown":
+                raise
 
     def _forget(self, ctx: OpContext, bucket: str, key: str) -> Flow[None]:
         """After a failure, which is what counts."""

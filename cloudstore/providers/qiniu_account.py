@@ -8,6 +8,7 @@ region up; so the SDK is loaded for `native` alone.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -52,6 +53,8 @@ CDN_URLS = 20
 JSON_TYPE = "application/json"
 ACLS = ("private", "public-read")
 """What ``private`` 1 and 0 are: https://developer.qiniu.com/kodo/3946/set-bucket-private."""
+_REGION = re.compile(r"[a-z0-9-]{1,64}\Z")
+"""It becomes a part of a path."""
 _NEW_BUCKET: Mapping[int, ErrorKind] = MappingProxyType({614: ErrorKind.BUCKET_ALREADY_EXISTS})
 _BUCKET: Mapping[int, ErrorKind] = MappingProxyType(
     {404: ErrorKind.BUCKET_NOT_FOUND, 612: ErrorKind.BUCKET_NOT_FOUND}
@@ -69,12 +72,14 @@ class QiniuAccount(Driver):
             secret = os.environ.get("QINIU_SECRET_KEY")
         if not access or not secret:
             raise ConfigError("qiniu needs access_key and secret_key", vendor="qiniu")
+        if not _REGION.match(config.region):
+            raise ConfigError("region is an id such as 'z0'", vendor="qiniu")
         self.endpoint = checked_origin("endpoint", config.endpoint)
         self._signer = Signer(access, secret)
         self._secret = Secret(secret)
         self._region = config.region
         self._scheme = self.endpoint.partition(":")[0]
-        given = {"up": config.up, "rs": config.rs, "rsf": config.rsf, "source": None}
+        given = {"up": config.up, "rs": config.rs, "rsf": config.rsf}
         self._given = {
             name: checked_origin(name, origin) for name, origin in given.items() if origin is not None
         }
@@ -142,7 +147,6 @@ class QiniuAccount(Driver):
         *,
         kinds: Mapping[int, ErrorKind] = MappingProxyType({}),
         policy: Mapping[str, object] = MappingProxyType({}),
-        idempotent: bool = True,
         buffered: bool = True,
     ) -> QiniuRequest:
         text = encode_query(query)
@@ -155,7 +159,6 @@ class QiniuAccount(Driver):
             text,
             headers,
             payload,
-            idempotent=idempotent,
             buffered=buffered,
         )
         request.plan, request.kinds, request.policy = plan, kinds, policy
@@ -199,13 +202,15 @@ class QiniuAccount(Driver):
             path, query = "/v2/domains", [("tbl", bucket)]
             answer = yield from self._manage(ctx, "GET", self.endpoint, path, query, kinds=_BUCKET)
             said = json_of(answer, list, only_read=True)
-            if not said or not isinstance(said[0], str):
+            # One that begins with a dot stands for all below it (`DomainManager` of the SDK).
+            named = [name for name in said if isinstance(name, str) and not name.startswith(".")]
+            if not named:
                 raise ConfigError(
                     f"no domain is bound to the bucket {bucket!r}, so nothing can be read from it: "
                     "bind one, or give domain=…; the test domains of new buckets end after 30 days",
                     vendor=self.scheme,
                 )
-            return OnceValue(with_scheme(self._scheme, said[0]), DOMAIN_SECONDS)
+            return OnceValue(with_scheme(self._scheme, named[0]), DOMAIN_SECONDS)
 
         domain: str = yield Once(self, ctx, f"domain of {bucket}", find)
         return domain

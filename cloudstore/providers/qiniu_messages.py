@@ -273,6 +273,7 @@ class FormPayload(Payload):
 
     def sign(self, token: str) -> None:
         """Puts a token in, in the place of any before it."""
+        self._digests = None
         self._head = _field(self._boundary, "token", token).encode() + self._fields
         self.size = len(self._head) + self._file.size + len(self._tail)
 

@@ -8,6 +8,7 @@ alive. It is for tests: bodies are in memory, and it never listens on anything b
 from __future__ import annotations
 
 import logging
+import re
 import selectors
 import socket
 import struct
@@ -39,6 +40,8 @@ LINGER_BYTES = 1024 * 1024
 the answer."""
 SLICES_PER_SECOND = 50
 """A slow answer moves in so many pieces a second."""
+
+HEX = re.compile(rb"[0-9A-Fa-f]{1,15}")
 
 log = logging.getLogger("cloudstore")
 
@@ -117,11 +120,19 @@ class LoopbackServer:
     Args:
         handler: answers a request; called in the thread of its connection.
         max_body: a longer body is refused with 413.
+        refusal: the answer, of this status, to what is no request that the handler could get.
     """
 
-    def __init__(self, handler: Callable[[Request], Response], *, max_body: int) -> None:
+    def __init__(
+        self,
+        handler: Callable[[Request], Response],
+        *,
+        max_body: int,
+        refusal: Callable[[int], Response] = Response,
+    ) -> None:
         self.handler = handler
         self.max_body = max_body
+        self.refusal = refusal
         self.closing = threading.Event()
         self._guard = threading.Lock()
         self._connections: dict[socket.socket, threading.Thread] = {}
@@ -258,7 +269,7 @@ class _Connection:
             try:
                 request = self._read_request()
             except _Malformed as exc:
-                self._deliver(Response(exc.status), head_only=False, last=True)
+                self._deliver(self._server.refusal(exc.status), head_only=False, last=True)
                 self._linger()
                 return
             if request is None:
@@ -317,10 +328,10 @@ class _Connection:
             line = self._read_until(b"\r\n")
             if line is None:
                 raise ConnectionError("the client went away in the middle of its body")
-            try:
-                size = int(line.partition(b";")[0], 16)
-            except ValueError:
-                raise _Malformed(HTTPStatus.BAD_REQUEST) from None
+            digits = line.partition(b";")[0].rstrip(b" \t")
+            if HEX.fullmatch(digits) is None:
+                raise _Malformed(HTTPStatus.BAD_REQUEST)
+            size = int(digits, 16)
             if len(body) + size > self._server.max_body:
                 raise _Malformed(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             if size == 0:
@@ -418,7 +429,7 @@ def _head(response: Response, length: int | None, last: bool) -> bytes:
         if "\n" in value or "\r" in value:
             raise ValueError(f"the header {name} has a line break")
         lines.append(f"{name}: {value}")
-    if length is not None and "Content-Length" not in response.headers:
+    if length is not None:
         lines.append(f"Content-Length: {length}")
     if last:
         lines.append("Connection: close")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cloudstore import Store, StoreFactory
+from cloudstore.testing.qiniu import QiniuSimulator
 from tests.servers.ministack_server import Ministack
 from tests.servers.s3_server import S3Server
 from tests.servers.swift_server import Swift
@@ -72,6 +73,17 @@ def native_swift(folder: Path) -> Iterator[dict[str, str]]:
         }
 
 
+@contextmanager
+def qiniu(folder: Path) -> Iterator[dict[str, str]]:
+    with QiniuSimulator() as simulator:
+        yield {
+            "provider": "qiniu",
+            "endpoint": simulator.api_url,
+            "access_key": simulator.access_key,
+            "secret_key": simulator.secret_key,
+        }
+
+
 def s3_on(server: S3Server) -> dict[str, str]:
     return {
         "provider": "s3",
@@ -82,7 +94,7 @@ def s3_on(server: S3Server) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("place", [a_folder, the_memory, ministack, swift, native_swift])
+@pytest.mark.parametrize("place", [a_folder, the_memory, ministack, swift, native_swift, qiniu])
 def test_the_program_runs_unmodified(
     program: Callable[[Store], list[str]], place: Any, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 Where a request is another than the SDK's on purpose, the test says so by what it compares:
 
-- ``/stat`` is a GET, as the documents have it; the SDK posts it;
+- ``/stat``, ``/buckets`` and ``/v2/domains`` are GETs, as the documents have it; the SDK posts them;
 - queries of listings are sorted, and spaces are ``%20``;
 - upload tokens say ``detectMime: -1``, so that the content type is kept as it was given;
 - an empty form has its CRC32 as well;
@@ -232,6 +232,25 @@ def test_listing_is_that_of_the_sdk_but_for_the_order_of_its_query(
     check_signed(sent, server.url)
     sent = last(server, lambda: store.get_all_buckets())
     expected = last(server, lambda: theirs.buckets.buckets())
+    assert (sent.method, expected.method, sent.target) == ("GET", "POST", expected.target)
+    check_signed(sent, server.url)
+
+
+def test_domains_are_asked_for_as_by_the_sdk_but_for_the_method(
+    server: ScriptedServer, theirs: Sdk
+) -> None:
+    expected = last(server, lambda: theirs.buckets.list_domains("bucket"))
+    config = QiniuConfig(
+        access_key=ACCESS_KEY,
+        secret_key=Secret(SECRET_KEY),
+        endpoint=server.url,
+        up=server.url,
+        rs=server.url,
+        rsf=server.url,
+    )
+    with Store(config) as store:
+        store._operations._clock = Frozen()
+        sent = last(server, lambda: store.presign("bucket", "k"))
     assert (sent.method, expected.method, sent.target) == ("GET", "POST", expected.target)
     check_signed(sent, server.url)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import zlib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from cloudstore import (
     BucketNotEmptyError,
+    ChecksumMismatchError,
     CloudStoreError,
     ConfigError,
     InvalidArgumentError,
@@ -27,10 +29,12 @@ from cloudstore import (
     Store,
     StoreFactory,
     TooLargeError,
+    TransportError,
     UnexpectedResponseError,
     UnsupportedError,
 )
 from cloudstore.bodies import BytesPayload
+from cloudstore.capabilities import Limits
 from cloudstore.providers.qiniu_messages import FormPayload
 from cloudstore.testing.qiniu import (
     FaultPlan,
@@ -168,6 +172,13 @@ def test_expiry_is_in_whole_days_and_never_rounded(store: Store) -> None:
         assert timedelta(days=3) <= found.expires_at - found.last_modified < timedelta(days=4)
         store.create_object("media", "k", b"")
         assert store.head_object("media", "k").expires_at is None
+
+
+def test_steps_of_two_drivers_are_both_kept() -> None:
+    def both(first: int, second: int) -> int:
+        return (Limits(expires_step=first) & Limits(expires_step=second)).expires_step
+
+    assert [both(0, 0), both(0, 5), both(5, 0), both(4, 6)] == [0, 5, 5, 12]
 
 
 def test_storage_classes_have_names(store: Store, own: QiniuSimulator) -> None:
@@ -407,6 +418,12 @@ def test_domain_of_each_bucket(own: QiniuSimulator) -> None:
     assert own.counts["GET /v2"] == 0
 
 
+def test_domain_that_stands_for_many_is_passed_over(store: Store, own: QiniuSimulator) -> None:
+    store.create_object("media", "k", b"data")
+    own.storage.bucket("media").domains.insert(0, ".wild.example")
+    assert store.get_object("media", "k").read() == b"data"
+
+
 def test_bucket_without_a_domain_says_what_to_do(store: Store, own: QiniuSimulator) -> None:
     store.create_object("media", "k", b"")
     own.storage.bucket("media").domains.clear()
@@ -451,6 +468,7 @@ def test_region_that_makes_no_sense(said: Any) -> None:
         {"access_key": "a", "secret_key": "b", "up": "https://up.example/path"},
         {"access_key": "a", "secret_key": "b", "domain": "https://d.example/path"},
         {"access_key": "a", "secret_key": "b", "domain": "one=two=three"},
+        {"access_key": "a", "secret_key": "b", "region": "z0/x"},
     ],
     ids=str,
 )
@@ -538,9 +556,12 @@ def test_form_reads_the_same_in_pieces(data: bytes, offset: int, length: int, va
     offset = min(offset, form.size)
     length = min(length, form.size - offset)
     assert form.read(offset, length) == whole[offset : offset + length]
+    before = form.digest("crc32")
     form.sign("token-22")
-    assert form.read(0, form.size) == whole.replace(b"token-1", b"token-22")
-    assert form.digest("crc32") != ""
+    again = form.read(0, form.size)
+    assert again == whole.replace(b"token-1", b"token-22")
+    assert before == f"{zlib.crc32(whole):08x}"
+    assert form.digest("crc32") == f"{zlib.crc32(again):08x}"
 
 
 def test_file_is_not_read_into_memory(store: Store, tmp_path: Path) -> None:
@@ -591,3 +612,39 @@ def test_each_attempt_has_a_token_of_its_own() -> None:
         assert len(first) == len(second)
         assert first != second
         assert first.endswith(second[-60:])
+
+
+# --- reads that break off -------------------------------------------------------------------------
+
+
+def test_read_goes_on_where_it_broke_off(store: Store, own: QiniuSimulator) -> None:
+    data = bytes(range(256)) * 8000
+    store.create_object("media", "k", data)
+    own.faults.add(ServerFault(method="GET", path="/k", cut_after=700_000, times=2))
+    found = store.get_object("media", "k")
+    assert found.read() == data
+    assert found.verified_by == "sha1"
+    assert own.faults.hits == 2
+
+
+def test_read_never_mixes_two_objects(store: Store, own: QiniuSimulator) -> None:
+    store.create_object("media", "k", b"old" * 700_000)
+    own.faults.add(ServerFault(method="GET", path="/k", cut_after=700_000, times=1))
+    found = store.get_object("media", "k")
+    store.create_object("media", "k", b"new" * 700_000)
+    with pytest.raises(TransportError):
+        found.read()
+
+
+def test_bytes_that_are_not_those_of_the_hash_are_not_handed_out() -> None:
+    etag = "Fh8xVqod2MQ1mocfI4S4KpRL6D98"  # of other bytes
+
+    def answer(asked: Asked) -> Say:
+        return Say(200, b"hello w0rld!", {"etag": f'"{etag}"', "x-reqid": "r"})
+
+    with (
+        ScriptedServer(answer) as server,
+        store_on(server) as store,
+        pytest.raises(ChecksumMismatchError),
+    ):
+        store.get_object("media", "k").read()

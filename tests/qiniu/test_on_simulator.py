@@ -1,4 +1,4 @@
-"""The contract on the simulator of Qiniu: bare on both faces, and under both wrappers."""
+"""The contract on the simulator of Qiniu: bare on both faces, and under both wrappers on one each."""
 
 from __future__ import annotations
 
@@ -34,11 +34,19 @@ class TestQiniu(ConformanceSuite):
 
 class TestQiniuUnderPassThrough(ConformanceSuite):
     @pytest.fixture
+    def face(self) -> str:
+        return "Store"
+
+    @pytest.fixture
     def harness(self, passed_through: Harness) -> Harness:
         return passed_through
 
 
 class TestQiniuUnderFailover(ConformanceSuite):
+    @pytest.fixture
+    def face(self) -> str:
+        return "AsyncStore"
+
     @pytest.fixture
     def harness(self, failover: Harness) -> Harness:
         return failover

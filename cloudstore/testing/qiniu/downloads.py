@@ -6,11 +6,12 @@ import re
 import threading
 from collections.abc import Mapping
 from email.utils import formatdate, parsedate_to_datetime
+from types import MappingProxyType
 from urllib.parse import quote, unquote
 
 from ..loopback import Request, Response
 from .answers import fields
-from .settings import QiniuClock, QiniuError, QiniuQuirks
+from .settings import QiniuClock, QiniuError, QiniuQuirks, invalid
 from .signatures import Signatures
 from .storage import DISABLED, TICKS, Bucket, Storage, StoredObject
 
@@ -19,17 +20,20 @@ __all__ = ["Downloads"]
 RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.ASCII)
 CACHED = "public, max-age=31536000"
 """What Qiniu says of every object, unless the bucket says otherwise."""
-RESPONSE = {
-    f"response-{name.lower()}": name
-    for name in (
-        "Content-Type",
-        "Cache-Control",
-        "Content-Disposition",
-        "Content-Encoding",
-        "Content-Language",
-        "Expires",
-    )
-}
+MISSING_PAGE = "errno-404"
+RESPONSE = MappingProxyType(
+    {
+        f"response-{name.lower()}": name
+        for name in (
+            "Content-Type",
+            "Cache-Control",
+            "Content-Disposition",
+            "Content-Encoding",
+            "Content-Language",
+            "Expires",
+        )
+    }
+)
 """Parameters of a signed URL, and what they set in an answer of 200 (kodo/1659)."""
 
 
@@ -50,26 +54,50 @@ class Downloads:
         """Raises `QiniuError`."""
         if request.method not in ("GET", "HEAD"):
             raise QiniuError(405, "method not allowed")
-        if bucket.private:
-            self._signatures.check_download(request)
+        is_signed = self._is_signed(bucket, request)
         try:
             key = unquote(request.path[1:], errors="strict")
         except UnicodeDecodeError:
             raise QiniuError(400, "the path is not UTF-8") from None
-        held, was_cached = self._look(bucket.name, key, request.query)
+        try:
+            held, was_cached = self._look(bucket.name, key, request.query)
+        except QiniuError as exc:
+            return self._missing(bucket.name, exc)
         if held.status == DISABLED:
             raise QiniuError(403, "the object is disabled")
         if held.is_frozen(self._clock.now()):
             raise QiniuError(403, "the object is archived and not restored")
         # What comes behind a token is ignored (kodo/1202).
-        asked, signed, _ = request.query.partition("&token=")
-        query = fields(asked)
+        query = fields(request.query.partition("&token=")[0])
+        if not all(value.isprintable() for value in query.values()):
+            raise invalid("query")
         headers = _headers(held, key, query)
         headers["X-Qnm-Cache"] = "Hit" if was_cached else "Miss"
         response = _conditional(held, request.headers, headers)
-        if response.status == 200 and signed:
+        if response.status == 200 and is_signed:
             headers |= {RESPONSE[name]: query[name] for name in RESPONSE if name in query}
         return response
+
+    def _is_signed(self, bucket: Bucket, request: Request) -> bool:
+        """A private bucket insists on it; in another a token may be there, and right."""
+        if bucket.private:
+            self._signatures.check_download(request)
+            return True
+        if "&token=" not in request.query:
+            return False
+        try:
+            self._signatures.check_download(request)
+        except QiniuError:
+            return False
+        return True
+
+    def _missing(self, bucket: str, error: QiniuError) -> Response:
+        """A bucket may have a page of its own for what is not there (kodo/1659)."""
+        try:
+            page = self._storage.find(bucket, MISSING_PAGE)
+        except QiniuError:
+            raise error from None
+        return Response(error.status, {"Content-Type": page.mime}, page.content.pieces)
 
     # --- the cache ---
 
@@ -107,9 +135,7 @@ class Downloads:
         try:
             return self._storage.find(bucket, key)
         except QiniuError as exc:
-            if exc.status != 612:
-                raise
-            raise QiniuError(404, "Document not found") from None
+            raise QiniuError(404, "Document not found") from exc
 
 
 def _headers(held: StoredObject, key: str, query: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from calendar import timegm
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import strptime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -25,17 +26,19 @@ __all__ = ["Management"]
 
 MAX_RESTORED_DAYS = 7
 """kodo/6380."""
-LIFECYCLE = {
-    "toIAAfterDays": "transitionToIA",
-    "toArchiveIRAfterDays": "transitionToArchiveIR",
-    "toArchiveAfterDays": "transitionToARCHIVE",
-    "toDeepArchiveAfterDays": "transitionToDeepArchive",
-}
+LIFECYCLE = MappingProxyType(
+    {
+        "toIAAfterDays": "transitionToIA",
+        "toArchiveIRAfterDays": "transitionToArchiveIR",
+        "toArchiveAfterDays": "transitionToARCHIVE",
+        "toDeepArchiveAfterDays": "transitionToDeepArchive",
+    }
+)
 """Their names in a path, and in an object's metadata (kodo/8062, kodo/1308)."""
 FIGURES = ("space", "count")
 TYPES = ("", "_line", "_archive", "_deep_archive", "_archive_ir", "_intelligent_tiering")
 """Of statistics, in the order of the types' numbers (kodo/3906)."""
-STEPS = {"5min": 300, "hour": 3600, "day": DAY}
+STEPS = MappingProxyType({"5min": 300, "hour": 3600, "day": DAY})
 
 
 class Management:
@@ -245,9 +248,9 @@ class Objects:
             mime = decoded(mime)
             self._storage.check_mime(mime)
             changes["mime"] = mime or "application/octet-stream"
-        metadata = {name.removeprefix("x-qn-meta-"): decoded(value) for name, value in given.items()}
-        if any(not name.startswith("x-qn-meta-") for name in given):
+        if not all(name.startswith("x-qn-meta-") for name in given):
             raise invalid("path")
+        metadata = {name.removeprefix("x-qn-meta-"): decoded(value) for name, value in given.items()}
         if metadata:
             changes["metadata"] = {**held.metadata, **metadata}
             self._storage.check_metadata(changes["metadata"])

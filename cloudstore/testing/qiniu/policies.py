@@ -6,7 +6,6 @@ No I/O; callbacks are sent by `callbacks`.
 from __future__ import annotations
 
 import json
-import mimetypes
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -15,6 +14,8 @@ from time import gmtime
 from typing import Any
 from urllib.parse import quote_plus
 
+from ...media_types import DEFAULT_CONTENT_TYPE as UNKNOWN
+from ...media_types import guess_content_type
 from .contents import Content
 from .settings import QiniuError
 from .storage import CST, MAX_TYPE, STANDARD
@@ -22,7 +23,6 @@ from .storage import CST, MAX_TYPE, STANDARD
 __all__ = ["PutPolicy", "Uploaded"]
 
 VARIABLE = re.compile(r'"?\$\(([^()]+)\)"?')
-UNKNOWN = "application/octet-stream"
 MAX_KEYS = 20
 """Of `keylimit`: the SDK's list of policy fields."""
 MAX_DAYS = 36500
@@ -139,7 +139,8 @@ class PutPolicy:
             return uploaded.mime or UNKNOWN
         if mode == 0 and uploaded.mime not in ("", UNKNOWN):
             return uploaded.mime
-        return _guessed(uploaded.name) or _guessed(key) or UNKNOWN
+        by_name = guess_content_type(uploaded.name)
+        return guess_content_type(key) if by_name == UNKNOWN else by_name
 
     def days(self) -> int | None:
         """Until it is deleted."""
@@ -228,7 +229,3 @@ def _mime_allowed(limit: str, mime: str) -> bool:
         for one in patterns
     )
     return listed != is_denial
-
-
-def _guessed(name: str) -> str | None:
-    return mimetypes.guess_type(name)[0]

@@ -38,8 +38,12 @@ class Signatures:
     def __init__(
         self, access_key: str, secret_key: str, limits: QiniuLimits, clock: QiniuClock
     ) -> None:
-        from qiniu import Auth, QiniuMacAuth
-        from qiniu.utils import canonical_mime_header_key
+        try:
+            from qiniu import Auth, QiniuMacAuth
+            from qiniu.utils import canonical_mime_header_key
+        except ImportError as exc:
+            wanted = "the Qiniu simulator needs Qiniu's SDK: pip install 'cloudstore[testing]'"
+            raise ImportError(wanted) from exc
 
         self._auth = Auth(access_key, secret_key)
         self._mac = QiniuMacAuth(access_key, secret_key)
@@ -87,7 +91,7 @@ class Signatures:
         except ValueError:
             raise QiniuError(400, "invalid X-Qiniu-Date") from None
         if abs(self._clock.signed() - signed) > self._limits.skew_seconds:
-            raise QiniuError(403, "request time is too skewed")
+            raise QiniuError(403, "request time too skewed")
 
     def upload_policy(self, token: str | None) -> dict[str, Any]:
         """The policy that an upload token carries; 401 if it is none of this account's, or expired."""

@@ -7,6 +7,7 @@ import logging
 import secrets
 import threading
 from collections import Counter
+from http import HTTPStatus
 from typing import Self
 
 from ..loopback import HOST, Delivery, LoopbackServer, Request, Response
@@ -44,9 +45,8 @@ class QiniuSimulator:
         port, upload_port: 0 takes a free one.
 
     Attributes:
-        counts: how many requests came, by host, method and the path's first word, such as
-            ``"management POST /batch"``, ``"upload POST /"``, and ``"download GET"``. The hosts' names
-            are those of `ServerFault.host`, too.
+        counts: how many requests came, by method and the path's first word, such as ``"POST /batch"``,
+            ``"POST /"`` of a form upload, ``"GET domain"`` of a download.
 
     Raises:
         ImportError: the package ``qiniu`` is missing: its signer verifies the requests.
@@ -84,8 +84,11 @@ class QiniuSimulator:
         cdn = Cdn(self, self._downloads, self.limits, self.clock)
         self._management = Management(self, self.storage, cdn)
         self._uploads = Uploads(self, self.storage)
+        # Before anybody can connect to a port that was chosen.
+        self.port, self.upload_port = port, upload_port
+        self._hosts = {port: "management", upload_port: "upload"}
         most = max(self.limits.form_bytes, self.limits.max_part) + FORM_EXTRA_BYTES
-        self._server = LoopbackServer(self._handle, max_body=most)
+        self._server = LoopbackServer(self._handle, max_body=most, refusal=self._refuse)
         try:
             self.port = self._server.listen(port)
             self.upload_port = self._server.listen(upload_port)
@@ -192,11 +195,18 @@ class QiniuSimulator:
     def _handle(self, request: Request) -> Response:
         path = request.path
         host = self._hosts.get(request.port, "download")
-        word = "" if host == "download" else f" /{path[1:].partition('/')[0]}"
+        place = "domain" if host == "download" else f"/{path[1:].partition('/')[0]}"
         with self._guard:
-            self.counts[f"{host} {request.method}{word}"] += 1
+            self.counts[f"{request.method} {place}"] += 1
         fault = self.faults.meet(host, request.method, path)
         response = self._answer(request) if fault is None else self._harm(fault, request)
+        return self._numbered(response)
+
+    def _refuse(self, status: int) -> Response:
+        return self._numbered(failed(QiniuError(status, HTTPStatus(status).phrase)))
+
+    def _numbered(self, response: Response) -> Response:
+        """Every answer of Qiniu's has a number; the SDK believes in none that lacks it."""
         reqid = f"sim{next(self._numbers):013x}"
         response.headers = {"X-Reqid": reqid, "X-Log": "SIM:1", **response.headers}
         return response

@@ -6,6 +6,7 @@ from base64 import b64encode
 from binascii import crc32
 from collections.abc import Mapping, Sequence
 from hashlib import md5
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -26,13 +27,15 @@ __all__ = ["Uploads"]
 META = "x-qn-meta-"
 MAX_LISTED_PARTS = 1000
 """kodo/6858."""
-SERVED_HEADERS = {
-    "cacheControl": "Cache-Control",
-    "contentLanguage": "Content-Language",
-    "contentDisposition": "Content-Disposition",
-    "contentEncoding": "Content-Encoding",
-    "expires": "Expires",
-}
+SERVED_HEADERS = MappingProxyType(
+    {
+        "cacheControl": "Cache-Control",
+        "contentLanguage": "Content-Language",
+        "contentDisposition": "Content-Disposition",
+        "contentEncoding": "Content-Encoding",
+        "expires": "Expires",
+    }
+)
 """What a form, or a completion, may say about downloads (kodo/1312, kodo/6368)."""
 
 

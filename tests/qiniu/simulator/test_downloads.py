@@ -46,8 +46,12 @@ def test_every_answer_has_its_number(shared: Client, held: str) -> None:
         shared.put(held, "c"),
         shared.send(shared.simulator.upload_host, "GET", "/"),
     ]
+    too_long = {"Content-Length": str(10**12)}
+    answers.append(shared.send(shared.simulator.upload_host, "POST", "/", headers=too_long))
+    assert answers[-1].status == 413
+    assert answers[-1].error
     numbers = {answer.headers["X-Reqid"] for answer in answers}
-    assert len(numbers) == 5
+    assert len(numbers) == 6
     assert all(answer.headers["X-Log"] for answer in answers)
 
 
@@ -134,6 +138,10 @@ def test_headers_are_overridden_in_signed_urls_only(shared: Client, held: str) -
     domain = shared.simulator.domain(held)
     headers = shared.send(domain, "GET", signed).headers
     assert (headers["Content-Type"], headers["Cache-Control"]) == ("a/b", "no-store")
+    tampered = shared.send(domain, "GET", signed.replace("token=", "token=x"))
+    assert (tampered.status, tampered.headers["Content-Type"]) == (200, "text/plain")
+    smuggled = shared.private(held, "a/b.txt", "?response-content-type=a%0D%0AX-Evil:1")
+    assert shared.send(domain, "GET", smuggled).status == 400
     part = shared.send(domain, "GET", signed, headers={"Range": "bytes=0-1"})
     assert (part.status, part.headers["Content-Type"]) == (206, "text/plain")
 
@@ -145,6 +153,13 @@ def test_what_is_not_there(shared: Client, held: str) -> None:
     domain = shared.simulator.domain(held)
     assert shared.send(domain, "GET", "/%ff").status == 400
     assert shared.send(domain, "POST", "/a", b"data").status == 405
+
+
+def test_a_page_for_what_is_not_there(shared: Client, held: str) -> None:
+    shared.put(held, "errno-404", b"nothing here")
+    answer = shared.get(held, "none")
+    assert (answer.status, answer.body) == (404, b"nothing here")
+    assert shared.get(held, "a/b.txt").status == 200
 
 
 def test_a_bucket_has_more_domains(make: MakeClient) -> None:
@@ -257,6 +272,7 @@ def test_quotas(make: MakeClient) -> None:
 def test_requests_to_the_cdn_are_checked(make: MakeClient) -> None:
     client = cached(make)
     assert tune(client, "refresh").json["code"] == 400031
+    assert tune(client, "prefetch").json["code"] == 400031
     assert tune(client, "refresh", [url(client, "a")] * 21).status == 400
     assert tune(client, "prefetch", [url(client, "a")] * 21).status == 400
     for wrong in ("http://example.org/a", "a", f"ftp{url(client, 'a')[4:]}"):

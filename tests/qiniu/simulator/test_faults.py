@@ -88,9 +88,9 @@ def test_faults_are_meant_for_a_host(make: MakeClient, host: str) -> None:
     }
     assert found == {"management": 200, "upload": 200, "download": 200} | {host: 503}
     assert dict(client.simulator.counts) == {
-        "management GET /stat": 1,
-        "upload POST /": 1,
-        "download GET": 1,
+        "GET /stat": 1,
+        "POST /": 1,
+        "GET domain": 1,
     }
 
 

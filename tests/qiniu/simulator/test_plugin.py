@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import tomllib
 from importlib import import_module
 from pathlib import Path
+
+import pytest
+
+from cloudstore.testing import QiniuSimulator
 
 ROOT = Path(__file__).resolve().parents[3]
 PLUGIN = "cloudstore.testing.pytest_plugin"
@@ -56,6 +61,14 @@ def test_the_fixture(tmp_path: Path) -> None:
     found = python("-W", "ignore", *arguments, "--rootdir", str(tmp_path), cwd=ROOT)
     assert found.returncode == 0, found.stdout + found.stderr
     assert "2 passed" in found.stdout
+
+
+def test_without_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "qiniu", None)
+    before = threading.active_count()
+    with pytest.raises(ImportError, match=r"pip install 'cloudstore\[testing\]'"):
+        QiniuSimulator()
+    assert threading.active_count() == before
 
 
 def test_importing_the_plugin_is_light() -> None:

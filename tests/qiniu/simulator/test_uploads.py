@@ -16,7 +16,9 @@ from urllib.parse import parse_qsl, unquote
 import pytest
 from qiniu import Auth
 
-from cloudstore.testing.qiniu import QiniuLimits
+from cloudstore.testing.qiniu import QiniuError, QiniuLimits
+from cloudstore.testing.qiniu.contents import Content
+from cloudstore.testing.qiniu.storage import Part
 
 from .client import Answer, Client, encoded
 from .conftest import MakeClient
@@ -514,6 +516,31 @@ def test_an_upload_is_given_up(small: Client) -> None:
         complete(small, "unknown", parts),
     ):
         assert (answer.status, answer.error) == (612, "no such uploadId")
+
+
+def test_of_two_completions_one_wins(small: Client) -> None:
+    upload, parts = begun(small, b"12345678")
+    with ThreadPoolExecutor(8) as pool:
+
+        def finish(at: int) -> int:
+            client = Client(small.simulator)
+            try:
+                return complete(client, upload, parts).status
+            finally:
+                client.close()
+
+        found = sorted(pool.map(finish, range(8)))
+    assert found == [200] + [612] * 7
+
+
+def test_what_comes_while_an_upload_ends(small: Client) -> None:
+    storage = small.simulator.storage
+    upload = storage.start_upload("bucket", "a")
+    storage.end_upload(upload)
+    with pytest.raises(QiniuError, match="612"):
+        storage.end_upload(upload)
+    with pytest.raises(QiniuError, match="612"):
+        storage.add_part(upload, Part(1, Content.of(b""), "", 0))
 
 
 def test_an_upload_is_of_its_key(small: Client) -> None:
