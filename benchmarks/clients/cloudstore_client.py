@@ -1,18 +1,19 @@
-"""cloudstore, as AWS is configured: checksums on what is written and read."""
+"""cloudstore: checksums on what is written and read, as by default with these vendors."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.workload import BUCKET, LARGE, LISTED, SMALL
-from cloudstore import AsyncStore, S3Config, Store
+from cloudstore import AsyncStore, Config, S3Config, Store
 
 from .interface import ACCESS_KEY, REGION, SECRET_KEY, AwaitedClient, BlockingClient, Server
 
 __all__ = ["Awaited", "Blocking"]
 
 
-def config(server: Server) -> S3Config:
+def s3_config(server: Server) -> S3Config:
     return S3Config(
         access_key=ACCESS_KEY,
         secret_key=SECRET_KEY,  # type: ignore[arg-type]
@@ -21,6 +22,15 @@ def config(server: Server) -> S3Config:
         preset="aws",
         ca_file=server.ca_file,
     )
+
+
+CONFIGS: dict[str, Callable[[Server], Config]] = {
+    "s3": s3_config,
+}
+
+
+def config(server: Server) -> Config:
+    return CONFIGS[server.vendor](server)
 
 
 class Blocking(BlockingClient):
