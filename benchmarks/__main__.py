@@ -173,7 +173,11 @@ def main() -> None:
         if chosen.check:
             return
         session.measure()
-        tables = [draft.table(SUBJECT, [RAW]) for draft in session.book.drafts()]
+        tables = [
+            table
+            for draft in session.book.drafts()
+            if (table := draft.table(SUBJECT, [RAW])).lines  # no client may have had that face
+        ]
         found = Found(
             {**described, "files": str(chosen.folder)},
             packages(session),

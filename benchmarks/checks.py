@@ -13,7 +13,7 @@ from benchmarks.parts import write_large
 from benchmarks.processes import ClientError, ClientProcess, Counts, NullServer
 from benchmarks.workload import LARGE_SIZE, LISTED_KEYS, SMALL_SIZE
 
-__all__ = ["check"]
+__all__ = ["check", "check_calls"]
 
 LEAST_ROW = 100
 """Bytes that a row of a listing has at least, with any vendor."""
@@ -36,21 +36,19 @@ def check(names: Sequence[str], server: NullServer, tls_server: NullServer, plac
     for name in (*names, RAW):
         found += _check_blocking(name, server, place)
         if name != RAW:
-            found += _check_calls(
+            found += check_calls(
                 name, "blocking", "calls", {}, tls_server, place, ("get", "put", "head")
             )
         if name != RAW and contenders[name].awaited:
             asked = {"tasks": 1}
-            found += _check_calls(
-                name, "awaited", "tasks", asked, server, place, ("get", "put", "head")
-            )
+            found += check_calls(name, "awaited", "tasks", asked, server, place, ("get", "put", "head"))
     return found
 
 
 def _check_blocking(name: str, server: NullServer, place: Path) -> list[str]:
     source, target = place / "source", place / "target"
     write_large(source)
-    found = _check_calls(name, "blocking", "calls", {}, server, place, ("get", "put", "head", "page"))
+    found = check_calls(name, "blocking", "calls", {}, server, place, ("get", "put", "head", "page"))
     with ClientProcess(name, "blocking", server, place) as process:
         for what, path in (("download", target), ("upload", source)):
             before = server.counts()
@@ -66,7 +64,7 @@ def _check_blocking(name: str, server: NullServer, place: Path) -> list[str]:
     return found
 
 
-def _check_calls(
+def check_calls(
     name: str,
     face: str,
     method: str,
@@ -75,6 +73,7 @@ def _check_calls(
     place: Path,
     whats: Sequence[str],
 ) -> list[str]:
+    """What is wrong with some calls of a client."""
     found = []
     with ClientProcess(name, face, server, place) as process:
         for what in whats:

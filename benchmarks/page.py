@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from benchmarks.clients import RAW, SUBJECT, VENDORS
+from benchmarks.clients import VENDORS
 from benchmarks.found import Found
 from benchmarks.measuring import ROOT
-from benchmarks.results import Line, Ratio
+from benchmarks.results import Ratio
 from benchmarks.show import as_markdown
 
 __all__ = ["PAGE", "RESULTS", "render", "write"]
@@ -43,11 +43,16 @@ def run(found: Found) -> str:
     return (
         f"{machine['date']}: {machine['cores']} cores of {machine['processor']}, {machine['system']} "
         f"{machine['kernel']}, {machine['python']}; load {machine['load']} when it began; files in "
-        f"`{machine['files']}`. {plan['sittings']} sittings, each with {plan['rounds']} rounds of "
-        f"{plan['seconds']} s for calls, {plan['thread_rounds']} of {plan['thread_seconds']} s "
-        f"for each number of threads, {plan['transfers']} large transfers each way; "
-        f"{plan['took'] / 60:.0f} minutes in all.\n\n{versions}."
+        f"`{machine['files']}`. {counted(plan['sittings'], 'sitting')}, each with "
+        f"{counted(plan['rounds'], 'round')} of {plan['seconds']} s for calls, "
+        f"{plan['thread_rounds']} of {plan['thread_seconds']} s for each number of threads, "
+        f"{counted(plan['transfers'], 'large transfer')} each way; "
+        f"{counted(round(plan['took'] / 60), 'minute')} in all.\n\n{versions}."
     )
+
+
+def counted(number: float, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def bars(found: Found) -> str:
@@ -57,13 +62,13 @@ def bars(found: Found) -> str:
         for line in table.lines:
             for ratio in line.ratios:
                 if ratio.bound is not None:
-                    rows.append([table.subject, f"{table.title}: {line.what}", *held(line, ratio)])
+                    rows.append([table.subject, f"{table.title}: {line.what}", *held(ratio)])
     return as_markdown(rows)
 
 
-def held(line: Line, ratio: Ratio) -> list[str]:
+def held(ratio: Ratio) -> list[str]:
     if ratio.peer is None:
-        return [line.figures[SUBJECT].shown(), ratio.shown_bound(), ratio.verdict]
+        return [ratio.shown_value(), ratio.shown_bound(), ratio.verdict]
     return [ratio.shown_value(), f"{ratio.shown_bound()} of {ratio.peer}", ratio.verdict]
 
 
@@ -104,7 +109,7 @@ def write() -> None:
 
     found = Found.load(RESULTS)
     PAGE.write_text(render(found, PAGE.read_text("utf-8")), encoding="utf-8")
-    plots.draw(found, PLOTS, SUBJECT, RAW)
+    plots.draw(found, PLOTS)
 
 
 def main(arguments: list[str]) -> None:

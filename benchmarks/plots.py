@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import math
+import re
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from benchmarks.clients import RAW, SUBJECT, VENDORS
 from benchmarks.found import Found
 from benchmarks.results import Line, Table
 
@@ -15,7 +19,7 @@ __all__ = ["draw"]
 STYLE = {
     "svg.hashsalt": "benchmarks",  # ids of elements are random otherwise
     "svg.fonttype": "none",  # text stays text: smaller, and it can be searched
-    "font.family": "sans-serif",
+    "font.family": ["DejaVu Sans"],  # matplotlib brings it, so every machine lays text out alike
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.spines.top": False,
@@ -25,25 +29,26 @@ STYLE = {
 METADATA = {"Date": None, "Creator": None}
 
 OURS = "#c2410c"
-"""The colour of the subject; the others share a few quiet ones."""
-OTHERS = ("#1d4ed8", "#0e7490", "#4d7c0f", "#6d28d9", "#be185d", "#525252", "#92400e")
-LIMIT = "#bbbbbb"
+BARS_OF_OTHERS = "#7c8aa0"
+CURVES_OF_OTHERS = ("#1d4ed8", "#0e7490", "#4d7c0f", "#6d28d9", "#be185d", "#525252", "#92400e")
+LIMIT = "#c4c4c4"
 BAR_HEIGHT = 0.27
 """Inches of a figure for each bar."""
+NAME_GAP = 0.045
+"""Between the names of two curves, of the height of their panel."""
+
+NAME_ROOM = 1.5
+"""How much further than its last point a panel of curves goes."""
+
+COMMENT = re.compile(r" *<!--.*?-->\n")
+LONG_NUMBER = re.compile(r"\d+\.\d{3,}")
 
 
 class Plotter:
-    """Draws with one palette.
+    """Draws into a folder."""
 
-    Args:
-        subject: the client that stands out.
-        limit: the one that is none.
-    """
-
-    def __init__(self, folder: Path, subject: str, limit: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._subject = subject
-        self._limit = limit
         matplotlib: Any = importlib.import_module("matplotlib")
         matplotlib.use("svg")
         matplotlib.rcParams.update(STYLE)
@@ -68,7 +73,7 @@ class Plotter:
         drawn = panel.barh(
             names,
             values,
-            color=[self._colour(name, 0) if name != self._limit else LIMIT for name in names],
+            color=[self._colour(name, BARS_OF_OTHERS) for name in names],
             xerr=[below, above],
             error_kw={"elinewidth": 0.8, "ecolor": "#333333"},
         )
@@ -79,25 +84,36 @@ class Plotter:
         panel.spines["bottom"].set_visible(False)
         panel.tick_params(axis="y", length=0)
 
-    def curves(self, name: str, title: str, table: Table) -> None:
+    def curves(self, name: str, table: Table) -> None:
         """A curve for each client, over the lines of a table: its rows begin with a number."""
         figure, panel = self._pyplot.subplots(figsize=(7.2, 4.2), layout="constrained")
         names = list(dict.fromkeys(name for line in table.lines for name in line.figures))
-        for number, client in enumerate(name for name in names if name != self._limit):
-            self._curve(panel, table.lines, client, self._colour(client, number))
-        if self._limit in names:
-            self._curve(panel, table.lines, self._limit, LIMIT)
+        ends = {}
+        for number, client in enumerate(names):
+            other = CURVES_OF_OTHERS[number % len(CURVES_OF_OTHERS)]
+            ends[client] = self._curve(panel, table.lines, client, self._colour(client, other))
         ticks = [int(line.what.split()[0]) for line in table.lines]
         panel.set_xscale("log", base=2)
         panel.set_xticks(ticks, [str(tick) for tick in ticks])
         panel.set_yscale("log")
-        panel.set_xlim(ticks[0], ticks[-1] * 1.6)
+        panel.set_xlim(ticks[0], ticks[-1] * NAME_ROOM)
         panel.set_xlabel("threads")
-        panel.set_title(title, loc="left")
+        panel.set_title(table.title, loc="left")
         panel.grid(axis="y", which="major", linewidth=0.4, color="#dddddd")
+        self._names(panel, ends)
         self._save(figure, name)
 
-    def _curve(self, panel: Any, lines: Sequence[Line], client: str, colour: str) -> None:
+    def _names(self, panel: Any, ends: Mapping[str, tuple[float, str]]) -> None:
+        """Of the curves, at their right ends, moved apart where they would cover one another."""
+        low, high = (math.log10(limit) for limit in panel.get_ylim())
+        last = -math.inf
+        for client, (value, colour) in sorted(ends.items(), key=lambda end: end[1][0]):
+            height = max((math.log10(value) - low) / (high - low), last + NAME_GAP)
+            last = height
+            panel.text(0.9, height, client, transform=panel.transAxes, va="center", color=colour)
+
+    def _curve(self, panel: Any, lines: Sequence[Line], client: str, colour: str) -> tuple[float, str]:
+        """Where it ends, and its colour."""
         points = [
             (int(line.what.split()[0]), line.figures[client])
             for line in lines
@@ -105,7 +121,7 @@ class Plotter:
         ]
         counts = [count for count, _ in points]
         values = [figure.value for _, figure in points]
-        width = 2.4 if client == self._subject else 1.2
+        width = 2.4 if client == SUBJECT else 1.2
         panel.plot(counts, values, color=colour, linewidth=width, marker="o", markersize=3)
         panel.fill_between(
             counts,
@@ -115,39 +131,37 @@ class Plotter:
             alpha=0.15,
             linewidth=0,
         )
-        panel.annotate(
-            client,
-            (counts[-1], values[-1]),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            color=colour,
-            fontsize=8,
-        )
+        return values[-1], colour
 
-    def _colour(self, client: str, number: int) -> str:
-        return OURS if client == self._subject else OTHERS[(number - 1) % len(OTHERS)]
+    @staticmethod
+    def _colour(client: str, other: str) -> str:
+        return {SUBJECT: OURS, RAW: LIMIT}.get(client, other)
 
     def _save(self, figure: Any, name: str) -> None:
-        self._folder.mkdir(exist_ok=True)
-        figure.savefig(self._folder / f"{name}.svg", metadata=METADATA)
+        text = StringIO()
+        figure.savefig(text, format="svg", metadata=METADATA)
         self._pyplot.close(figure)
+        self._folder.mkdir(exist_ok=True)
+        (self._folder / f"{name}.svg").write_text(shortened(text.getvalue()), encoding="utf-8")
 
 
-def draw(found: Found, folder: Path, subject: str, limit: str) -> None:
-    """All plots, a few of each vendor."""
-    plotter = Plotter(folder, subject, limit)
-    parts: dict[tuple[str, str], list[Table]] = {}
-    for table in found.tables:
-        parts.setdefault((table.subject, table.part), []).append(table)
-    for (vendor, part), tables in parts.items():
-        name = f"{vendor}-{part}"
-        if part == "threads":
-            plotter.curves(name, "gets of 1 KiB a second", tables[0])
-        elif part == "large":
-            plotter.bars(name, large_panels(tables))
-        elif part == "calls" and len(tables) > 2:
-            plotter.bars(name, call_panels(tables))
+def shortened(svg: str) -> str:
+    """Without comments and digits that nobody sees."""
+    return LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", COMMENT.sub("", svg))
+
+
+def draw(found: Found, folder: Path) -> None:
+    """All plots: a few of each vendor."""
+    plotter = Plotter(folder)
+    for vendor in VENDORS:
+        tables = found.of(vendor)
+        parts = {table.part: [each for each in tables if each.part == table.part] for table in tables}
+        if "calls" in parts:
+            plotter.bars(f"{vendor}-calls", call_panels(parts["calls"]))
+        if "threads" in parts:
+            plotter.curves(f"{vendor}-threads", parts["threads"][0])
+        if "large" in parts:
+            plotter.bars(f"{vendor}-large", large_panels(parts["large"]))
 
 
 def call_panels(tables: Sequence[Table]) -> dict[str, Line]:

@@ -276,12 +276,13 @@ class Draft:
 
     def note(self, *sentences: str) -> None:
         """Adds those that are not there yet."""
-        self.notes += [sentence for sentence in sentences if sentence not in self.notes]
+        self.notes += [each for each in dict.fromkeys(sentences) if each not in self.notes]
 
     def table(self, ours: str, bystanders: Sequence[str] = ()) -> Table:
         """What was found; ``bystanders`` are measured, but nobody's peers."""
         lines = [
-            Line(what, series.figures(), series.ratios(ours, bystanders))
+            Line(what, figures, series.ratios(ours, bystanders))
             for what, series in self.series.items()
+            if (figures := series.figures())
         ]
         return Table(self.subject, self.part, self.title, lines, self.notes)
