@@ -13,7 +13,7 @@ from benchmarks.parts import write_large
 from benchmarks.processes import ClientError, ClientProcess, Counts, NullServer
 from benchmarks.workload import LARGE_SIZE, LISTED_KEYS, SMALL_SIZE
 
-__all__ = ["check", "check_calls"]
+__all__ = ["check", "check_calls", "missing"]
 
 LEAST_ROW = 100
 """Bytes that a row of a listing has at least, with any vendor."""
@@ -59,7 +59,7 @@ def _check_blocking(name: str, server: NullServer, place: Path) -> list[str]:
             except ClientError as exc:
                 found.append(f"{server.vendor}: {name}: {what}: {exc}")
             else:
-                found += _missing(name, what, server, before)
+                found += missing(name, what, server, before)
     target.unlink(missing_ok=True)
     return found
 
@@ -83,11 +83,11 @@ def check_calls(
             except ClientError as exc:
                 found.append(f"{server.vendor}: {name}, {face}: {what}: {exc}")
             else:
-                found += _missing(name, what, server, before)
+                found += missing(name, what, server, before)
     return found
 
 
-def _missing(name: str, what: str, server: NullServer, before: Counts) -> list[str]:
+def missing(name: str, what: str, server: NullServer, before: Counts) -> list[str]:
     """What a server did not see of a call."""
     done, least = server.counts() - before, LEAST[what]
     if done.requests >= least.requests and done.received >= least.received and done.sent >= least.sent:
