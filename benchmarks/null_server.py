@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.null_server --vendor swift`` prints its port and serves until its standard input
 ends. One thread takes turns on non-blocking sockets; what it says stands in benchmarks/answers, made
-before the first request. It checks nothing and keeps nothing: what is written is read and forgotten.
+before the first request. It checks nothing and keeps nothing but what a client must read back: what is
+written is read and forgotten.
 Standard library only.
 """
 
@@ -19,6 +20,7 @@ from collections.abc import Callable
 
 from benchmarks.answers import ANSWERS, Answers, Large
 from benchmarks.answers.base import answer
+from benchmarks.answers.kept import KEPT_BYTES
 from benchmarks.workload import BLOCK_SIZE, content
 
 COUNTS_PATH = b"/counts"
@@ -45,7 +47,9 @@ class Connection:
         self.body_left = 0
         self.chunks: bytes | None = None  # of a body in chunks, what is not counted off yet
         self.chunk_left = 0
-        self.reply = b""  # sent once the body is in
+        self.writing: tuple[bytes, bytes, int | None] = b"", b"", 0  # method, target and size
+        self.kept_head: bytes | None = None  # of a write that is to be kept
+        self.kept: bytearray | None = None  # of its body, as far as it is there
         self.unsent: memoryview | None = None
         self.large: tuple[int, int] | None = None  # what of the large object is still to be sent
 
@@ -69,8 +73,19 @@ class Connection:
             return
         self.body_left -= count
         self.server.received += count
+        if self.kept is not None:
+            self.kept += sink[:count]
         if not self.body_left:
-            self._send(self.reply)
+            self._send(self._reply())
+
+    def _reply(self) -> bytes:
+        """To the write whose body is in."""
+        method, target, size = self.writing
+        if self.kept_head is None:
+            return self.server.answers.write(method, target, size)
+        body, request = bytes(self.kept or b""), self.kept_head
+        self.kept = self.kept_head = None
+        return self.server.answers.keep(method, target, request, size or 0, body)
 
     def _take(self, data: bytes) -> None:
         end = data.find(b"\r\n\r\n")
@@ -103,17 +118,21 @@ class Connection:
         found = LENGTH.search(request)
         length = int(found[1]) if found else 0
         chunked = CHUNKED.search(request)
-        self.reply = self.server.answers.write(method, target, None if chunked else length)
+        self.writing = method, target, None if chunked else length
         if EXPECT.search(request) and not body:
             self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         if chunked:
             self.chunks = b""
             self._take_chunks(body)
             return
+        prefix = self.server.answers.kept
+        if prefix is not None and target.startswith(prefix):
+            self.kept_head = request
+            self.kept = bytearray(body) if length <= KEPT_BYTES else None
         self.server.received += len(body)
         self.body_left = length - len(body)
         if not self.body_left:
-            self._send(self.reply)
+            self._send(self._reply())
 
     def _take_chunks(self, data: bytes) -> None:
         """What chunks hold may look like the end of them, so they are counted off."""
@@ -129,7 +148,7 @@ class Connection:
             if data.startswith(LAST_CHUNK):
                 if data.endswith(b"\r\n\r\n"):  # possibly after trailers
                     self.chunks = None
-                    self._send(self.reply)
+                    self._send(self._reply())
                     return
                 break
             size, found, rest = data.partition(b"\r\n")

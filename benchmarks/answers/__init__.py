@@ -1,6 +1,6 @@
 """What the null server answers, a file for each vendor.
 
-Everything is made before the first request or at the first need of it, and kept. Answers check nothing:
+Everything is made before the first request or at the first need of it. Answers check nothing:
 a wrong signature is as good as a right one, and every key but one is the small object. Heads look like
 those of the vendor, checksums included, so that a client verifies what it would verify there.
 Standard library only.

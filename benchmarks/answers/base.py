@@ -41,7 +41,12 @@ class Answers(ABC):
 
     Args:
         url: of this server, where answers name it.
+
+    Attributes:
+        kept: what the targets begin with whose small bodies are wanted; None is none.
     """
+
+    kept: bytes | None = None
 
     @abstractmethod
     def __init__(self, url: str) -> None: ...
@@ -61,6 +66,10 @@ class Answers(ABC):
     @abstractmethod
     def write(self, method: bytes, target: bytes, size: int | None) -> bytes:
         """To anything else, with a body of so many bytes; None where it came in chunks."""
+
+    def keep(self, method: bytes, target: bytes, request: bytes, size: int, body: bytes) -> bytes:
+        """To the same where ``kept`` wants it; ``body`` is empty where it was too large."""
+        return self.write(method, target, size)
 
 
 def head(status: str, length: int, *fields: str) -> bytes:

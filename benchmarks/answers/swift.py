@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 
-from benchmarks.workload import LARGE, LARGE_SIZE, LISTED, LISTED_KEYS, SMALL_SIZE, content
+from benchmarks.workload import BUCKET, LARGE, LARGE_SIZE, LISTED, LISTED_KEYS, SMALL_SIZE, content
 
 from .base import MODIFIED, Answers, Large, answer, head, md5_of, range_of, split
+from .kept import Kept, KeptContainer
 
 __all__ = ["SwiftAnswers"]
 
@@ -65,7 +66,13 @@ INFO = {
 
 
 class SwiftAnswers(Answers):
+    """One container is the benchmark's. Beside it is one for segments, which remembers what was written
+    there; a look at the container itself finds none, as beside a container without large objects."""
+
+    kept = f"{ACCOUNT}/{BUCKET}_segments".encode()
+
     def __init__(self, url: str) -> None:
+        self.segments = KeptContainer()
         small = content(SMALL_SIZE)
         self.small_head = object_head("200 OK", SMALL_SIZE, md5_of(SMALL_SIZE))
         self.small = self.small_head + small
@@ -95,6 +102,7 @@ class SwiftAnswers(Answers):
             "X-Storage-Policy: Policy-0",
             *COMMON,
         )
+        self.missing = head("404 Not Found", 0, HTML, *COMMON)
         self.done = head("204 No Content", 0, HTML, *COMMON)
         self.created = head("201 Created", 0, HTML, *COMMON)
         self.accepted = head("202 Accepted", 0, HTML, *COMMON)
@@ -102,6 +110,8 @@ class SwiftAnswers(Answers):
 
     def get(self, target: bytes, request: bytes) -> bytes | Large:
         path, query = split(target)
+        if path.startswith(self.kept):
+            return self._segment(path, query)
         key = key_of(path)
         if not key:
             return self._without_key(path, query)
@@ -120,14 +130,30 @@ class SwiftAnswers(Answers):
         )
         return self.no_page if has_marker else self.page
 
+    def _segment(self, path: bytes, query: bytes) -> bytes:
+        if not (name := key_of(path)):
+            return listing(self.segments.rows(query))
+        found = self.segments.get(name)
+        return self.missing if found is None else kept_head("200 OK", found, found.size) + found.body
+
     def head(self, target: bytes) -> bytes:
+        if target.startswith(self.kept):
+            return self.missing
         key = key_of(split(target)[0])
         if not key:
             return self.container
         return self.large_head if key == LARGE_KEY else self.small_head
 
     def delete(self, target: bytes) -> bytes:
+        if target.startswith(self.kept):
+            self.segments.delete(key_of(split(target)[0]))
         return self.done
+
+    def keep(self, method: bytes, target: bytes, request: bytes, size: int, body: bytes) -> bytes:
+        name = key_of(split(target)[0])
+        if method != b"PUT" or not name:
+            return self.write(method, target, size)
+        return kept_head("201 Created", self.segments.put(name, request, size, body), 0)
 
     def write(self, method: bytes, target: bytes, size: int | None) -> bytes:
         path, query = split(target)
@@ -159,6 +185,18 @@ def object_head(status: str, length: int, etag: str, *fields: str) -> bytes:
         "Accept-Ranges: bytes",
         *COMMON,
         *fields,
+    )
+
+
+def kept_head(status: str, found: Kept, length: int) -> bytes:
+    return head(
+        status,
+        length,
+        f"Content-Type: {found.content_type}",
+        f"Etag: {found.etag}",
+        f"Last-Modified: {MODIFIED}",
+        TIMESTAMP,
+        *COMMON,
     )
 
 

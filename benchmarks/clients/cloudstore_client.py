@@ -26,6 +26,17 @@ def s3_config(server: Server) -> Config:
     )
 
 
+def swift_config(server: Server) -> Config:
+    from cloudstore.providers.swift import SwiftConfig
+
+    return SwiftConfig(
+        auth_url=f"{server.url}/auth/v1.0",
+        user=f"bench:{ACCESS_KEY}",
+        secret_key=Secret(SECRET_KEY),
+        ca_file=server.ca_file,
+    )
+
+
 def qiniu_config(server: Server) -> Config:
     from cloudstore.providers.qiniu import QiniuConfig
 
@@ -40,6 +51,7 @@ def qiniu_config(server: Server) -> Config:
 
 CONFIGS: dict[str, Callable[[Server], Config]] = {
     "s3": s3_config,
+    "swift": swift_config,
     "qiniu": qiniu_config,
 }
 
@@ -51,6 +63,10 @@ VERIFIES = {
     "s3": (
         "CRC32 of the whole, before the file appears",
         "CRC32 and SHA-256 of every request, CRC32 of the whole, checked by the server",
+    ),
+    "swift": (
+        "MD5 of the whole, before the file appears",
+        "MD5 of every segment, checked by the server",
     ),
     "qiniu": (
         "nothing: the hash of an object in parts is not one of its bytes",

@@ -1,4 +1,4 @@
-"""What a run of the benchmarks says: figures of several sittings, ratios, bars, and the file of them."""
+"""What a run of the benchmarks says: figures of several sittings, ratios, bars, and their file."""
 
 from __future__ import annotations
 
