@@ -58,6 +58,7 @@ from .errors import (
 from .events import Event
 from .factory import StoreFactory
 from .model import (
+    AccountInfo,
     CommonPrefix,
     LifecycleRule,
     Part,
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from .providers.s3 import S3Config
 
 __all__ = [
+    "AccountInfo",
     "AlreadyExistsError",
     "AsyncBucket",
     "AsyncMultipartUpload",

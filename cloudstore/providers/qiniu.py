@@ -94,6 +94,7 @@ CAPABILITIES = Capabilities(
     presign_post=True,
     acl=True,
     cdn=True,
+    cdn_prefetch=True,
 )
 """No compare-and-swap, because uploads know no condition but that of creation; no headers but the
 content type; no start in the middle of a listing, whose markers are opaque."""
@@ -111,7 +112,7 @@ LIMITS = Limits(
     max_presign_seconds=10 * 365 * DAY_SECONDS,
     expires_step=DAY_SECONDS,
 )
-"""Parts: https://developer.qiniu.com/kodo/6366/upload-part. Forms "larger than 1 GB" are advised against
+"""Parts: https://developer.qiniu.com/kodo/6366/upload-part. Forms of more than 1 GB are advised against
 (kodo/1272). Metadata: kodo/1252. Batches: kodo/1250. No limit is documented for the duration of a URL:
 this one only keeps its deadline a number of ten digits."""
 KEYS = KeyRule(max_bytes=750, forbidden=((r"\x00", "Qiniu refuses NUL in keys"),))

@@ -72,10 +72,13 @@ _WORDS: tuple[tuple[str, int, ErrorKind], ...] = (
     ("non empty bucket", 0, _K.BUCKET_NOT_EMPTY),
     ("md5", 400, _K.CHECKSUM_MISMATCH),
     ("crc32", 400, _K.CHECKSUM_MISMATCH),
+    ("skewed", 403, _K.AUTHENTICATION),
     ("archive", 403, _K.OBJECT_ARCHIVED),
     ("frozen", 403, _K.OBJECT_ARCHIVED),
 )
 """What words of a message mean where the status is this one; 0 is any."""
+_CDN_QUOTAS = frozenset({400033, 400034, 400035, 400038})
+"""Codes of the CDN by which the day's quota is used up."""
 _PAGES = ("text/html", "text/plain")
 """What web servers, portals and firewalls answer with, and Qiniu's interfaces do not."""
 
@@ -145,7 +148,7 @@ def _outcome(kind: ErrorKind, status: int) -> Outcome:
 
 
 def _is_foreign(answer: Response) -> bool:
-    """Whether something that is no service of Qiniu's answered. Of contents only the type is looked at."""
+    """Whether something that is no service of Qiniu's answered."""
     if not answer.content or request_id(answer) is not None:
         return False
     return answer.headers.get("content-type", "").startswith(_PAGES)
@@ -214,18 +217,16 @@ def item_error(item: object) -> CloudStoreError | None:
 def check_cdn(answer: Response) -> None:
     """Raises what the CDN refuses within a success: its own ``code`` is another than 200.
 
-    Codes: https://developer.qiniu.com/fusion/1229/cache-refresh.
+    Its codes begin with a status: https://developer.qiniu.com/fusion/13367/fusion-api-cache-management.
     """
     said = json_of(answer, dict, only_read=False)
     code = said.get("code")
     if code == 200:
         return
-    text = str(code)
-    kind = (
-        _CDN_QUOTA if text in _CDN_QUOTAS else _STATUSES.get(int(text[:3]) if text[:3].isdigit() else 0)
-    )
+    number = code if isinstance(code, int) else 0
+    kind = _K.QUOTA_EXCEEDED if number in _CDN_QUOTAS else _STATUSES.get(number // 1000 or number)
     words = said.get("error")
     message = words[:MAX_MESSAGE] if isinstance(words, str) else "the CDN refuses"
     raise error_class(kind or _K.UNEXPECTED_RESPONSE)(
-        message, status=answer.status, code=text[:MAX_WORD], request_id=request_id(answer)
+        message, status=answer.status, code=str(number), request_id=request_id(answer)
     )

@@ -1,7 +1,7 @@
-"""Where Qiniu's services and a bucket's domains are: what is configured, and what the region says. Pure.
+"""Where Qiniu's services and a bucket's domains are: as configured, or as its region says. Pure.
 
-Source: ``uc /v4/query``, as the SDK reads it (``qiniu/http/regions_provider.py``), and the regions that it
-knows by heart (``qiniu/http/region.py``).
+Source: ``uc /v4/query``, as the SDK reads it (``qiniu/http/regions_provider.py``); of ``io_src``, which
+that passes over, Qiniu's Go SDK (``storage/bucket_get.go``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from ..errors import ConfigError, UnexpectedResponseError
 
 __all__ = [
-    "DEFAULT_TTL",
     "Hosts",
     "checked_origin",
     "domains_of",
@@ -35,7 +34,7 @@ _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(?::[0-9]{1,5})?\Z")
 
 
 class Hosts(NamedTuple):
-    """Origins of the services of a bucket's region, and the bucket's own source domain, if it has one."""
+    """Origins of the services of a bucket's region, and the bucket's own source domain, or ""."""
 
     up: str
     rs: str

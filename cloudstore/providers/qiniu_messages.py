@@ -15,7 +15,7 @@ from typing import Any
 
 from ..bodies import BytesBody, BytesPayload, Payload
 from ..driver import GetResult, Response
-from ..errors import InvalidArgumentError, TooLargeError, UnexpectedResponseError
+from ..errors import InvalidArgumentError, TooLargeError, UnexpectedResponseError, UnsupportedError
 from ..listing import page_token, token_position
 from ..model import (
     GetOptions,
@@ -225,10 +225,10 @@ def form_policy(bucket: str, key: str, options: PresignOptions) -> dict[str, obj
     """What the token of a form upload by somebody else allows.
 
     Raises:
-        InvalidArgumentError: a content type is asked for, which no policy can fix.
+        UnsupportedError: a content type is asked for, which no policy can fix.
     """
     if options.content_type is not None:
-        raise InvalidArgumentError(
+        raise UnsupportedError(
             "qiniu takes the content type that the form's file has; to limit what is detected in its "
             "content, use vendor_options={'qiniu': {'mimeLimit': …}}"
         )
@@ -527,11 +527,12 @@ def attachment_name(disposition: str) -> str:
     """The file's name that a download shall have, which is all of a disposition that Qiniu can say.
 
     Raises:
-        InvalidArgumentError: it says something else.
+        UnsupportedError: it says something else.
     """
     found = _ATTACHMENT.match(disposition)
     if found is None:
-        raise InvalidArgumentError(
-            "of dispositions qiniu has 'attachment; filename=\"…\"' only, with a-z, 0-9, '.', '_', '~' and '-' in the name"
+        raise UnsupportedError(
+            "of dispositions qiniu has 'attachment; filename=…' only, the name in quotes, and in it "
+            "a-z, 0-9, '.', '_', '~' and '-'"
         )
     return found[1]

@@ -73,11 +73,20 @@ def _parts(body: bytes | bytearray, boundary: bytes) -> Iterator[tuple[bytes, by
         while body[at : at + 2] != b"--":
             # A part's head begins behind the boundary's line break, which an empty head shares.
             head_end = body.find(b"\r\n\r\n", at)
-            end = body.find(b"\r\n" + delimiter, head_end + 2)
+            end = _delimited(body, b"\r\n" + delimiter, head_end + 2)
             if head_end < 0 or end < 0:
                 raise malformed()
             yield bytes(view[at:head_end]), bytes(view[head_end + 4 : end])
             at = end + 2 + len(delimiter)
+
+
+def _delimited(body: bytes | bytearray, delimiter: bytes, start: int) -> int:
+    """Where the delimiter is that ends a part: it stands alone in its line, but for ``--``."""
+    while (at := body.find(delimiter, start)) >= 0:
+        start = at + len(delimiter)
+        if body[start : start + 2] in (b"\r\n", b"--"):
+            break
+    return at
 
 
 def _headers(head: bytes) -> dict[str, str]:

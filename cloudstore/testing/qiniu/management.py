@@ -82,7 +82,8 @@ class Management:
         bucket = self._bucket(query, "bucket")
         api = {"domains": [self._simulator.api_host]}
         upload = {"domains": [self._simulator.upload_host], "acc_domains": []}
-        services = dict.fromkeys(("io", "io_src", "rs", "rsf", "uc", "api", "s3"), api)
+        # `io_src` would be a domain to read from, past any CDN; not every region names one.
+        services = dict.fromkeys(("io", "rs", "rsf", "uc", "api", "s3"), api)
         region = {"region": bucket.region, "ttl": DAY, "up": upload, **services}
         return as_json({"hosts": [region]})
 

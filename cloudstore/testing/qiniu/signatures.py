@@ -107,13 +107,14 @@ class Signatures:
         return fields
 
     def check_download(self, request: Request) -> None:
-        """The ``e`` and ``token`` of a private URL; the token comes last and signs the rest."""
-        signed, found, token = request.target.rpartition("&token=")
+        """The ``e`` and ``token`` of a private URL: the token signs all before it (kodo/1202)."""
+        query, found, rest = request.query.partition("&token=")
         if not found:
             raise QiniuError(401, "download token not specified")
-        if not _same(self._auth.token(f"http://{request.headers.get('host', '')}{signed}"), token):
+        url = f"http://{request.headers.get('host', '')}{request.path}?{query}"
+        if not _same(self._auth.token(url), rest.partition("&")[0]):
             raise bad_token()
-        deadline = signed.rpartition("e=")[2]
+        deadline = query.rpartition("e=")[2]
         if not deadline.isdigit():
             raise bad_token()
         if int(deadline) < self._clock.signed():
