@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from .providers.local import LocalConfig
     from .providers.memory import MemoryConfig
     from .providers.s3 import S3Config
+    from .providers.swift import SwiftConfig
 
 __all__ = [
     "AccountInfo",
@@ -136,6 +137,7 @@ __all__ = [
     "Store",
     "StoreClosedError",
     "StoreFactory",
+    "SwiftConfig",
     "Timeouts",
     "TooLargeError",
     "TransferConfig",
@@ -155,6 +157,7 @@ _LAZY = {
     "LocalConfig": "cloudstore.providers.local",
     "MemoryConfig": "cloudstore.providers.memory",
     "S3Config": "cloudstore.providers.s3",
+    "SwiftConfig": "cloudstore.providers.swift",
 }
 
 

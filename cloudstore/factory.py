@@ -31,6 +31,7 @@ _BUILT_IN: Mapping[str, tuple[str, str]] = MappingProxyType(
         "memory": ("cloudstore.providers.memory", "MemoryConfig"),
         "qiniu": ("cloudstore.providers.qiniu", "QiniuConfig"),
         "s3": ("cloudstore.providers.s3", "S3Config"),
+        "swift": ("cloudstore.providers.swift", "SwiftConfig"),
     }
 )
 """Scheme to module and Config class, in the order of the alphabet."""
