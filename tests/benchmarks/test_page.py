@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import page
+from benchmarks.found import Found
 
 
 def test_the_page_is_current() -> None:
@@ -24,7 +25,7 @@ def test_a_stale_page_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_page_without_a_mark_is_refused() -> None:
     with pytest.raises(SystemExit, match="lacks the mark"):
-        page.render(page.Found.load(page.RESULTS), "# Benchmarks\n")
+        page.render(Found.load(page.RESULTS), "# Benchmarks\n")
 
 
 def test_every_plot_is_there() -> None:
