@@ -23,6 +23,8 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 UNSIGNED_TYPE = "application/octet-stream"
 """A body of this type is not signed."""
 
+_COMPACT = json.JSONEncoder(separators=(",", ":")).encode
+
 
 def urlsafe(data: bytes) -> str:
     """Base64 for URLs, padded: https://developer.qiniu.com/kodo/1231/appendix."""
@@ -90,7 +92,7 @@ class Signer:
 
     def upload_token(self, policy: Mapping[str, object]) -> str:
         """A token that allows what `policy` says until its ``deadline``."""
-        encoded = urlsafe(json.dumps(policy, separators=(",", ":")).encode())
+        encoded = urlsafe(_COMPACT(dict(policy)).encode())
         return f"{self.sign(encoded.encode())}:{encoded}"
 
     def download_query(self, url: str, query: str, deadline: int) -> str:
