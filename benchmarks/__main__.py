@@ -35,7 +35,7 @@ FULL = Plan(
     rounds=5,
     seconds=0.1,
     thread_rounds=2,
-    thread_seconds=0.3,
+    thread_seconds=0.25,
     transfers=2,
     starts=4,
 )
@@ -169,7 +169,8 @@ def main() -> None:
     with Session(chosen, plan) as session:
         say("checking that every client does its work")
         if faults := session.faults():
-            raise SystemExit("\n".join(faults))
+            more = f"--clients leaves clients out; there are {', '.join(EVERY_CLIENT)}"
+            raise SystemExit("\n".join([*faults, more]))
         if chosen.check:
             return
         session.measure()

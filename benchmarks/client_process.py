@@ -100,15 +100,17 @@ class Measurements:
         return watch.timing(each * tasks)
 
     def transfer(self, what: str, path: str) -> dict[str, float | None]:
-        """A large transfer: seconds of CPU and wall, and by how many bytes memory grew at its peak."""
+        """A large transfer: seconds of CPU and wall; bytes of memory at its peak, and how many of them
+        came with it."""
         before = forget_peak()
         with Stopwatch() as watch:
             getattr(self._blocking, what)(Path(path))
-        growth = None if before is None else memory("VmHWM") - before
+        peak = None if before is None else memory("VmHWM")
+        growth = None if before is None or peak is None else peak - before
         size = Path(path).stat().st_size
         if size != LARGE_SIZE:
             raise ValueError(f"{what}: the file has {size} bytes")
-        return {"cpu": watch.cpu, "wall": watch.wall, "growth": growth}
+        return {"cpu": watch.cpu, "wall": watch.wall, "peak": peak, "growth": growth}
 
     def holds_large(self, path: str) -> bool:
         """Whether a file is the large object, byte by byte."""

@@ -172,7 +172,9 @@ def call_panels(tables: Sequence[Table]) -> dict[str, Line]:
 
 
 def large_panels(tables: Sequence[Table]) -> dict[str, Line]:
-    """Speed and memory, down and up."""
-    speed, _, growth = tables
+    """Speed, and memory where the system tells of its peak; down and up."""
+    speed, _, *memory = tables
     panels = {f"{line.what}, MB/s": line for line in speed.lines}
-    return {**panels, **{f"{line.what}, MiB of memory": line for line in growth.lines}}
+    for growth in memory[1:]:
+        panels.update({f"{line.what}, +MiB of memory": line for line in growth.lines})
+    return panels

@@ -25,6 +25,7 @@ MAX_WORD = 200
 PROXY_STATUS = 407
 CALLBACK_FAILED = 579
 """The object is stored, and who was to be told was not reached."""
+OK = 200
 FIRST_OWN = 570
 """From here on a status is Qiniu's own, and says more than its kind."""
 
@@ -77,8 +78,11 @@ _WORDS: tuple[tuple[str, int, ErrorKind], ...] = (
     ("frozen", 403, _K.OBJECT_ARCHIVED),
 )
 """What words of a message mean where the status is this one; 0 is any."""
-_CDN_QUOTAS = frozenset({400033, 400034, 400035, 400038})
-"""Codes of the CDN by which the day's quota is used up."""
+_CDN_KINDS: Mapping[int, ErrorKind] = MappingProxyType(
+    dict.fromkeys((400033, 400034, 400035, 400038), _K.QUOTA_EXCEEDED)
+)
+"""Codes of the CDN by which the day's quota is used up; others begin with what their status is:
+https://developer.qiniu.com/fusion/13367/fusion-api-cache-management."""
 _PAGES = ("text/html", "text/plain")
 """What web servers, portals and firewalls answer with, and Qiniu's interfaces do not."""
 
@@ -111,7 +115,10 @@ def judged(request: QiniuRequest, answer: Response) -> ErrorInfo | None:
     if status < 300 and not foreign:
         return None
     words = "" if foreign else _message(answer.content)
-    kind = _kind(status, words, request.kinds)
+    kind, code = _kind(status, words, request.kinds), str(status) if status >= FIRST_OWN else None
+    if request.plan == "cdn" and not foreign:
+        number = _cdn_code(answer.content)
+        kind, code = _CDN_KINDS.get(number, kind), str(number) if number else code
     if foreign and status != PROXY_STATUS:
         # That the service is busy, what stands before it may say.
         kind = kind if kind in _RETRYABLE and status >= 300 else _K.UNEXPECTED_RESPONSE
@@ -124,7 +131,7 @@ def judged(request: QiniuRequest, answer: Response) -> ErrorInfo | None:
         retry_after=retry_after(answer.headers),
         outcome=_outcome(kind, status),
         status=status,
-        code=str(status) if status >= FIRST_OWN else None,
+        code=code,
         request_id=request_id(answer),
     )
 
@@ -215,18 +222,24 @@ def item_error(item: object) -> CloudStoreError | None:
 
 
 def check_cdn(answer: Response) -> None:
-    """Raises what the CDN refuses within a success: its own ``code`` is another than 200.
-
-    Its codes begin with a status: https://developer.qiniu.com/fusion/13367/fusion-api-cache-management.
-    """
+    """Raises what the CDN refuses within a success: then its own ``code`` is another than 200."""
     said = json_of(answer, dict, only_read=False)
-    code = said.get("code")
-    if code == 200:
+    code = _cdn_code(answer.content)
+    if code == OK:
         return
-    number = code if isinstance(code, int) else 0
-    kind = _K.QUOTA_EXCEEDED if number in _CDN_QUOTAS else _STATUSES.get(number // 1000 or number)
     words = said.get("error")
     message = words[:MAX_MESSAGE] if isinstance(words, str) else "the CDN refuses"
-    raise error_class(kind or _K.UNEXPECTED_RESPONSE)(
-        message, status=answer.status, code=str(number), request_id=request_id(answer)
+    kind = _CDN_KINDS.get(code) or _STATUSES.get(code // 1000) or _K.UNEXPECTED_RESPONSE
+    raise error_class(kind)(
+        message, status=answer.status, code=str(code), request_id=request_id(answer)
     )
+
+
+def _cdn_code(content: bytes) -> int:
+    """What the CDN's answers say of themselves; 0 for none."""
+    try:
+        said = json.loads(content)
+    except (ValueError, RecursionError):
+        return 0
+    code = said.get("code") if isinstance(said, dict) else None
+    return code if isinstance(code, int) else 0

@@ -74,10 +74,10 @@ class Cdn:
         under = self._places(folders, "invalidDirs")
         left = self._spend("urls", len(urls), limits.refresh_urls_a_day, NO_REFRESHES)
         folders_left = self._spend("dirs", len(folders), limits.refresh_dirs_a_day, NO_FOLDERS)
-        for bucket, key in places:
-            self._downloads.drop(bucket, key)
-        for bucket, key in under:
-            self._downloads.drop(bucket, key, with_all_under=True)
+        for place in places:
+            self._downloads.drop(*place)
+        for place in under:
+            self._downloads.drop(*place, with_all_under=True)
         return _done([*urls, *folders]) | {
             "invalidUrls": None,
             "invalidDirs": None,
@@ -95,22 +95,22 @@ class Cdn:
             raise _Refused(NO_PREFETCHES, "too many urls in one request")
         places = self._places(urls, "invalidUrls")
         left = self._spend("prefetched", len(urls), limits.prefetch_urls_a_day, NO_PREFETCHES)
-        for bucket, key in places:
+        for place in places:
             try:
-                self._downloads.fill(bucket, key)
+                self._downloads.fill(*place)
             except QiniuError:
                 continue
         quota = {"quotaDay": limits.prefetch_urls_a_day, "surplusDay": left}
         return _done(urls) | {"invalidUrls": None, **quota}
 
-    def _places(self, urls: Sequence[str], name: str) -> list[tuple[str, str]]:
+    def _places(self, urls: Sequence[str], name: str) -> list[tuple[str, str, str]]:
         found = []
         for url in urls:
             split = urlsplit(url)
             bucket = self._simulator.bucket_of(split.netloc)
             if split.scheme not in ("http", "https") or bucket is None:
                 raise _Refused(BAD_HOST, "invalid url or host", **{name: [url]})
-            found.append((bucket, unquote(split.path[1:])))
+            found.append((bucket, unquote(split.path[1:]), split.query))
         return found
 
     def _spend(self, what: str, count: int, quota: int, code: int) -> int:

@@ -44,7 +44,7 @@ class Downloads:
         self._quirks = quirks
         self._clock = clock
         self._guard = threading.Lock()
-        self._cached: dict[tuple[str, str], tuple[float, StoredObject]] = {}
+        self._cached: dict[tuple[str, str, str], tuple[float, StoredObject]] = {}
 
     def answer(self, bucket: Bucket, request: Request) -> Response:
         """Raises `QiniuError`."""
@@ -56,7 +56,7 @@ class Downloads:
             key = unquote(request.path[1:], errors="strict")
         except UnicodeDecodeError:
             raise QiniuError(400, "the path is not UTF-8") from None
-        held, was_cached = self._look(bucket.name, key)
+        held, was_cached = self._look(bucket.name, key, request.query)
         if held.status == DISABLED:
             raise QiniuError(403, "the object is disabled")
         if held.is_frozen(self._clock.now()):
@@ -73,28 +73,32 @@ class Downloads:
 
     # --- the cache ---
 
-    def _look(self, bucket: str, key: str) -> tuple[StoredObject, bool]:
+    def _place(self, bucket: str, key: str, query: str) -> tuple[str, str, str]:
+        return bucket, key, "" if self._quirks.cdn_ignores_query else query
+
+    def _look(self, bucket: str, key: str, query: str) -> tuple[StoredObject, bool]:
         if self._quirks.cdn_seconds is None:
             return self._find(bucket, key), False
         with self._guard:
-            until, cached = self._cached.get((bucket, key), (0.0, None))
+            until, cached = self._cached.get(self._place(bucket, key, query), (0.0, None))
         if cached is not None and self._clock.now() < until:
             return cached, True
-        return self.fill(bucket, key), False
+        return self.fill(bucket, key, query), False
 
-    def fill(self, bucket: str, key: str) -> StoredObject:
+    def fill(self, bucket: str, key: str, query: str) -> StoredObject:
         """Fetches an object into the cache; what is not there is not cached."""
         found = self._find(bucket, key)
         if self._quirks.cdn_seconds is not None:
+            until = self._clock.now() + self._quirks.cdn_seconds
             with self._guard:
-                self._cached[bucket, key] = (self._clock.now() + self._quirks.cdn_seconds, found)
+                self._cached[self._place(bucket, key, query)] = (until, found)
         return found
 
-    def drop(self, bucket: str, key: str, *, with_all_under: bool = False) -> None:
+    def drop(self, bucket: str, key: str, query: str, *, with_all_under: bool = False) -> None:
         """Forgets an object, or all whose keys begin so."""
         with self._guard:
             if not with_all_under:
-                self._cached.pop((bucket, key), None)
+                self._cached.pop(self._place(bucket, key, query), None)
                 return
             for place in [p for p in self._cached if p[0] == bucket and p[1].startswith(key)]:
                 del self._cached[place]

@@ -74,6 +74,8 @@ class QiniuQuirks:
             until it is switched off.
         cdn_seconds: so long the download domain goes on serving what it served before, until it is
             told to refresh. None: it always looks.
+        cdn_ignores_query: addresses that differ in their queries are one to the CDN; else each is
+            served and refreshed by itself (fusion/kb/1325).
         restore_seconds: how long an archived object takes to be restored.
         seed: of `list_lag` and `empty_pages`.
     """
@@ -82,6 +84,7 @@ class QiniuQuirks:
     empty_pages: float = 0.0
     repeated_prefixes: bool = True
     cdn_seconds: float | None = None
+    cdn_ignores_query: bool = False
     restore_seconds: float = 0.0
     seed: int = 0
 
