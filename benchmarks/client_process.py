@@ -27,6 +27,9 @@ DATA = content(SMALL_SIZE)
 EXPECTED = {"get": SMALL_SIZE, "put": SMALL_SIZE, "head": SMALL_SIZE, "page": LISTED_KEYS}
 """What a call returns when it did all of its work."""
 
+PATIENCE_SECONDS = 60
+"""So long threads wait for one another; one that failed never comes."""
+
 Timing = dict[str, float]
 
 
@@ -55,12 +58,13 @@ class Measurements:
         """As many calls as they manage in a time; ``wall`` is between two of them, of any thread."""
         call: Callable[[], int] = call_of(self._blocking, what)
         counts = [(0, 0)] * threads
-        barrier = threading.Barrier(threads + 1)
+        ready, go = (threading.Barrier(threads + 1, timeout=PATIENCE_SECONDS) for _ in range(2))
 
         def work(number: int) -> None:
             call()  # connects
             times = total = 0
-            barrier.wait()
+            ready.wait()
+            go.wait()
             end = time.perf_counter() + seconds
             while time.perf_counter() < end:
                 total += call()
@@ -70,8 +74,9 @@ class Measurements:
         workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
         for worker in workers:
             worker.start()
-        barrier.wait()
-        with Stopwatch() as watch:
+        ready.wait()
+        with Stopwatch() as watch:  # before they go: this thread may be woken late
+            go.wait()
             for worker in workers:
                 worker.join()
         times, total = (sum(column) for column in zip(*counts, strict=True))

@@ -21,6 +21,9 @@ FASTEST = "fastest"
 SAME = 0.08
 """Sittings that differ by no more of their figure are shown as one."""
 
+SMALL_RATIO = 0.26
+"""Below it a ratio is shown as a fraction."""
+
 Samples = Mapping[str, Sequence[float]]
 """Of each client, a value for each round of a sitting."""
 
@@ -96,21 +99,23 @@ class Ratio:
         return text if self.bound is None else f"{text}({self.shown_bound()}) {self.verdict}"
 
     def shown_value(self) -> str:
-        low, high = as_ratio(min(self.sittings)), as_ratio(max(self.sittings))
-        return low if low == high else f"{as_ratio(self.value)} [{low}–{high}]"
+        small = self.value < SMALL_RATIO
+        low, high = as_ratio(min(self.sittings), small), as_ratio(max(self.sittings), small)
+        return low if low == high else f"{as_ratio(self.value, small)} [{low}–{high}]"
 
     def shown_bound(self) -> str:
         if self.bound is None:
             return ""
-        return f"{'≥' if self.at_least else '≤'} {as_ratio(self.bound)}"
+        small = self.bound < SMALL_RATIO
+        return f"{'≥' if self.at_least else '≤'} {as_ratio(self.bound, small)}"
 
 
 def as_figure(value: float) -> str:
     return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
 
 
-def as_ratio(value: float) -> str:
-    if 0 < value < 0.2:
+def as_ratio(value: float, small: bool) -> str:
+    if small and value:
         return f"1/{1 / value:.1f}".removesuffix(".0")
     return f"{value:.2f}" if value < 10 else f"{value:.1f}".removesuffix(".0")
 
