@@ -125,8 +125,7 @@ class Connection:
             self.chunks = b""
             self._take_chunks(body)
             return
-        prefix = self.server.answers.kept
-        if prefix is not None and target.startswith(prefix):
+        if target.startswith(self.server.answers.kept):
             self.kept_head = request
             self.kept = bytearray(body) if length <= KEPT_BYTES else None
         self.server.received += len(body)

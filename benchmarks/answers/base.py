@@ -43,10 +43,10 @@ class Answers(ABC):
         url: of this server, where answers name it.
 
     Attributes:
-        kept: what the targets begin with whose small bodies are wanted; None is none.
+        kept: what the targets begin with whose small bodies are wanted.
     """
 
-    kept: bytes | None = None
+    kept: tuple[bytes, ...] = ()
 
     @abstractmethod
     def __init__(self, url: str) -> None: ...

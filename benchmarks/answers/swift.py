@@ -24,6 +24,8 @@ HTML = "Content-Type: text/html; charset=UTF-8"
 
 AUTH_PATH = b"/auth/v1.0"
 ACCOUNT = "/v1/AUTH_bench"
+SEGMENTS = f"{ACCOUNT}/{BUCKET}_segments".encode()
+BULK_DELETE = f"{ACCOUNT}?bulk-delete".encode()
 LARGE_KEY = LARGE.encode()
 
 INFO = {
@@ -69,7 +71,7 @@ class SwiftAnswers(Answers):
     """One container is the benchmark's. Beside it is one for segments, which remembers what was written
     there; a look at the container itself finds none, as beside a container without large objects."""
 
-    kept = f"{ACCOUNT}/{BUCKET}_segments".encode()
+    kept = (SEGMENTS, BULK_DELETE)
 
     def __init__(self, url: str) -> None:
         self.segments = KeptContainer()
@@ -110,7 +112,7 @@ class SwiftAnswers(Answers):
 
     def get(self, target: bytes, request: bytes) -> bytes | Large:
         path, query = split(target)
-        if path.startswith(self.kept):
+        if path.startswith(SEGMENTS):
             return self._segment(path, query)
         key = key_of(path)
         if not key:
@@ -137,7 +139,7 @@ class SwiftAnswers(Answers):
         return self.missing if found is None else kept_head("200 OK", found, found.size) + found.body
 
     def head(self, target: bytes) -> bytes:
-        if target.startswith(self.kept):
+        if target.startswith(SEGMENTS):
             return self.missing
         key = key_of(split(target)[0])
         if not key:
@@ -145,11 +147,13 @@ class SwiftAnswers(Answers):
         return self.large_head if key == LARGE_KEY else self.small_head
 
     def delete(self, target: bytes) -> bytes:
-        if target.startswith(self.kept):
+        if target.startswith(SEGMENTS):
             self.segments.delete(key_of(split(target)[0]))
         return self.done
 
     def keep(self, method: bytes, target: bytes, request: bytes, size: int, body: bytes) -> bytes:
+        if method == b"POST" and target.startswith(BULK_DELETE):
+            return self._delete_all(body)
         name = key_of(split(target)[0])
         if method != b"PUT" or not name:
             return self.write(method, target, size)
@@ -167,6 +171,20 @@ class SwiftAnswers(Answers):
         if made is None:
             made = self.written[size] = written(size)
         return made
+
+    def _delete_all(self, body: bytes) -> bytes:
+        """Of the bulk middleware: a line of the body for each object."""
+        paths = body.split()
+        for path in paths:
+            self.segments.delete(path.lstrip(b"/").partition(b"/")[2])
+        said = {
+            "Number Deleted": len(paths),
+            "Number Not Found": 0,
+            "Errors": [],
+            "Response Status": "200 OK",
+            "Response Body": "",
+        }
+        return answer("200 OK", json.dumps(said), "Content-Type: application/json", *COMMON)
 
 
 def key_of(path: bytes) -> bytes:
