@@ -1,7 +1,6 @@
 """OpenStack Swift's answers: authentication of version 1, its native API with JSON listings, /info.
 
-Heads are as Swift's proxy server sends them (swift/common/swob.py, swift/proxy/controllers); the fields
-of a listing as in https://docs.openstack.org/api-ref/object-store/.
+Fields of heads, listings and /info are those of a Swift 2.38.3, with which they were compared.
 """
 
 from __future__ import annotations
@@ -101,7 +100,10 @@ class SwiftAnswers(Answers):
             f"X-Container-Object-Count: {LISTED_KEYS}",
             f"X-Container-Bytes-Used: {LISTED_KEYS * SMALL_SIZE}",
             TIMESTAMP,
+            f"Last-Modified: {MODIFIED}",
+            "Accept-Ranges: bytes",
             "X-Storage-Policy: Policy-0",
+            "Vary: Accept",
             *COMMON,
         )
         self.missing = head("404 Not Found", 0, HTML, *COMMON)
@@ -237,6 +239,7 @@ def listing(rows: list[dict[str, object]]) -> bytes:
         f"X-Container-Object-Count: {LISTED_KEYS}",
         f"X-Container-Bytes-Used: {LISTED_KEYS * SMALL_SIZE}",
         TIMESTAMP,
+        f"Last-Modified: {MODIFIED}",
         "Accept-Ranges: bytes",
         "X-Storage-Policy: Policy-0",
         *COMMON,
