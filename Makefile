@@ -10,7 +10,7 @@
 # The first of these that runs is taken: a name on the path may be there and fail, as a shim does.
 PYTHON = python3.14 python3.13 python3.12 python3.11 python3
 WORKERS = 2
-# Options of benchmarks/s3.py; --help lists them.
+# Options of `python -m benchmarks`; --help lists them.
 BENCH =
 # For each target.
 FUZZ_SECONDS = 60
@@ -30,7 +30,7 @@ help:
 	@echo "make lint      ruff and mypy only"
 	@echo "make docs      the documentation, into build/docs/index.html"
 	@echo "make matrix    which driver has which capability, from a run of the conformance suite"
-	@echo "make bench     speed, side by side with other libraries (BENCH=--quick: a minute of it)"
+	@echo "make bench     speed, side by side with other libraries (BENCH=--quick: two minutes of it)"
 	@echo "make fuzz      hostile servers, guided by coverage; FUZZ_SECONDS=60 for each of FUZZ_TARGETS"
 	@echo "make coverage  which lines the tests run"
 	@echo "make clean     remove what was made"
@@ -57,8 +57,7 @@ matrix: $(VENV)/dev
 	$(RUN) docs/generate_matrix.py
 
 bench: $(VENV)/bench
-	$(RUN) -m benchmarks.embedded
-	$(RUN) -m benchmarks.s3 $(BENCH)
+	$(RUN) -m benchmarks $(BENCH)
 
 fuzz: $(VENV)/fuzz
 	$(RUN) -m tests.fuzz run $(FUZZ_TARGETS) --seconds $(FUZZ_SECONDS) --out build/fuzz

@@ -117,6 +117,7 @@ _KEPT = (
 )
 """What a POST takes away unless it says it again: ``allowed_headers`` of object-server.conf."""
 
+_SECOND = timedelta(seconds=1)
 _PUBLIC = frozenset(PUBLIC_READ.split(","))
 
 Query = Sequence[tuple[str, str]]
@@ -562,7 +563,7 @@ def page_of(rows: Sequence[Any], limit: int) -> Page:
             continue
         last = _text(row, "name")
         etag = etag_of(row.get("slo_etag") or row.get("hash"))
-        info = ObjectInfo(last, _size(row, "bytes"), etag, _ceiled(iso_time(row.get("last_modified"))))
+        info = ObjectInfo(last, _size(row, "bytes"), etag, _listed_time(row))
         info.content_type = row.get("content_type")
         page.objects.append(info)
     if len(rows) >= limit:
@@ -570,11 +571,14 @@ def page_of(rows: Sequence[Any], limit: int) -> Page:
     return page
 
 
-def _ceiled(moment: datetime | None) -> datetime | None:
-    """In whole seconds, as Swift rounds it in answers about one object."""
-    if moment is None or not moment.microsecond:
-        return moment
-    return moment.replace(microsecond=0) + timedelta(seconds=1)
+def _listed_time(row: Any) -> datetime | None:
+    """In whole seconds, rounded up as Swift does it in answers about one object."""
+    text = row.get("last_modified")
+    if not isinstance(text, str):
+        return None
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    moment = iso_time(f"{whole}Z")  # to give a zone to a time that has none takes longer than all else
+    return moment + _SECOND if moment is not None and fraction.strip("0") else moment
 
 
 def _text(row: Any, name: str) -> str:
