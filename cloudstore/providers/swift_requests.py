@@ -254,6 +254,7 @@ class SwiftRequests(Driver):
         *,
         missing: ErrorKind | None = None,
         may_miss: bool = False,
+        idempotent: bool = True,
         buffered: bool = True,
     ) -> Flow[Response]:
         """The answer about an object; without a key, about a container; without that, the account.
@@ -276,7 +277,7 @@ class SwiftRequests(Driver):
             missing=missing,
             buffered=buffered,
         )
-        request.may_miss = may_miss
+        request.may_miss, request.idempotent = may_miss, idempotent
         if not key:
             request.conflict = ErrorKind.BUCKET_NOT_EMPTY
         answer: Response = yield request
