@@ -26,13 +26,14 @@ from tests.s3.harness import MinistackHarness
 from tests.servers.ministack_server import Ministack
 from tests.servers.swift_server import Swift
 from tests.swift.harness import SwiftHarness
+from tests.swift.test_on_swift import SwiftPresigning
 
 SHORT = 4
 ALONE = tuple(theme for theme in ConformanceSuite.__bases__ if theme is not ConcurrencyTests)
 
 
-class BreakingDriver(PassThroughDriver):
-    """Has the first half of each longer body, and the first page of each listing.
+class BreakingBodies(PassThroughDriver):
+    """Has the first half of each longer body.
 
     Short ones are whole: what counts up beside others reads them between the writes to both children.
     """
@@ -43,6 +44,10 @@ class BreakingDriver(PassThroughDriver):
         if size <= SHORT:
             return opened
         return GetResult(opened.info, HalfBody(opened.body, size // 2), opened.start, opened.end)
+
+
+class BreakingDriver(BreakingBodies):
+    """Has the first page of each listing, too."""
 
     def list_page(self, ctx: OpContext, bucket: str, options: ListOptions) -> Flow[Page]:
         if options.token is not None:
@@ -70,10 +75,12 @@ class HalfBody(Body):
 
 
 class BreakingHarness(FailoverHarness):
-    """What the first child begins the second one ends."""
+    """What the first child begins the second one ends: listings where both can tell a place in them."""
 
     def _join(self, first: Driver, second: Driver) -> Driver:
-        driver = FailoverDriver(BreakingDriver(first), second, STAGGER)
+        both = first.capabilities & second.capabilities
+        breaking = BreakingDriver if both.start_after and both.ordered_listing else BreakingBodies
+        driver = FailoverDriver(breaking(first), second, STAGGER)
         self._children[driver] = (first, second)
         return driver
 
@@ -143,7 +150,7 @@ def qiniu() -> Iterator[QiniuSimulator]:
         yield simulator
 
 
-class TestSwiftAndQiniu(ConformanceSuite):
+class TestSwiftAndQiniu(SwiftPresigning, ConformanceSuite):
     @pytest.fixture(scope="session")
     @staticmethod
     def harness(swift: Swift, qiniu: QiniuSimulator) -> Harness:

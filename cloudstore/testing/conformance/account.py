@@ -204,15 +204,17 @@ class Account:
 
     def close(self) -> None:
         """Closes the stores and the driver."""
-        self._exit.close()
-        self.drop_large_bucket()
-        for name in self._spare:
-            self.drop_bucket(name)
-        for store in self._stores.values():
-            store.close()
-        self.driver.close()
-        if self._loop is not None:
-            self._loop.close()
+        try:
+            self._exit.close()
+            self.drop_large_bucket()
+            for name in self._spare:
+                self.drop_bucket(name)
+        finally:  # else what a failure leaves open is found in some other test
+            for store in self._stores.values():
+                store.close()
+            self.driver.close()
+            if self._loop is not None:
+                self._loop.close()
 
     # --- the large listing, which is seeded once ---
 
