@@ -28,6 +28,7 @@ from typing import Any
 from ..bodies import BytesPayload, Payload
 from ..driver import Call, Flow, Gather, Once, OnceValue, OpContext, Response
 from ..errors import (
+    BucketNotEmptyError,
     BucketNotFoundError,
     CloudStoreError,
     ErrorKind,
@@ -207,22 +208,33 @@ class LargeObjects(SwiftRequests):
 
     def _drop_segments(self, ctx: OpContext, bucket: str) -> Flow[None]:
         """Removes what is ours beside a bucket that is gone, and its container where that is empty."""
-        container = container_of(bucket)
-        marker = ""
         if not self.capabilities.multipart:
             return
+        container = container_of(bucket)
         try:
-            while True:
-                rows = yield from self._rows(ctx, container, segments.NAMESPACE, marker)
-                names = [row["name"] for row in rows]
-                yield from self._delete_names(ctx, container, names)
-                if len(rows) < self.limits.page_size:
-                    break
-                marker = names[-1]
-            yield from self._send(ctx, "DELETE", container)
+            if not (yield from self._delete_container(ctx, container)):
+                yield from self._delete_namespace(ctx, container)
+                yield from self._delete_container(ctx, container)
         except CloudStoreError as exc:
-            if exc.kind not in (ErrorKind.BUCKET_NOT_FOUND, ErrorKind.BUCKET_NOT_EMPTY):
-                log.warning("segments of the former bucket %s are left: %s", bucket, exc)
+            log.warning("segments of the former bucket %s are left: %s", bucket, exc)
+
+    def _delete_container(self, ctx: OpContext, container: str) -> Flow[bool]:
+        """Whether it is gone, or holds something still."""
+        try:
+            yield from self._send(ctx, "DELETE", container, may_miss=True)
+        except BucketNotEmptyError:
+            return False
+        return True
+
+    def _delete_namespace(self, ctx: OpContext, container: str) -> Flow[None]:
+        marker = ""
+        while True:
+            rows = yield from self._rows(ctx, container, segments.NAMESPACE, marker)
+            names = [row["name"] for row in rows]
+            yield from self._delete_names(ctx, container, names)
+            if len(rows) < self.limits.page_size:
+                return
+            marker = names[-1]
 
     def _rows(
         self, ctx: OpContext, container: str, prefix: str, after: str, before: str = ""
