@@ -6,6 +6,7 @@ other halves; no I/O of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -43,6 +44,8 @@ MAX_METADATA_BYTES = 2048
 """Before encoding. Swift takes 4,096 once encoded, in values of 256: see `swift_messages`."""
 MAX_PRESIGN_SECONDS = 10 * 365 * 24 * 3600
 """Swift has no limit."""
+
+_VERSION = re.compile(r"/v[0-9]+(\.[0-9]+)?(/.*)?\Z")
 
 CAPABILITIES = Capabilities(
     create_bucket=True,
@@ -122,8 +125,8 @@ class SwiftRequests(Driver):
         """Reads ``/info``. A cluster that keeps it to itself is taken for one with all middleware."""
 
         def ask() -> Flow[OnceValue[Mapping[str, Any]]]:
-            origin, _ = yield from self._account(ctx)
-            request = self._make(ctx, "GET", origin, "/info", missing=ErrorKind.NOT_FOUND)
+            origin, path = yield from self._account(ctx)
+            request = self._make(ctx, "GET", origin, _info_path(path), missing=ErrorKind.NOT_FOUND)
             try:
                 answer: Response = yield request
                 return OnceValue(errors.read_json(answer, dict))
@@ -279,6 +282,12 @@ class SwiftRequests(Driver):
             request.conflict = ErrorKind.BUCKET_NOT_EMPTY
         answer: Response = yield request
         return answer
+
+
+def _info_path(account: str) -> str:
+    """Where a cluster tells of itself: beside the version in the account's path, which may stand below
+    other names (Ceph's has ``/swift/v1``). As swiftclient looks for it."""
+    return _VERSION.sub("", account) + "/info"
 
 
 def _table(info: Mapping[str, Any], name: str) -> Mapping[str, Any]:
