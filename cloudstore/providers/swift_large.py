@@ -24,6 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from ..bodies import BytesPayload, Payload
 from ..driver import Call, Flow, Gather, Once, OnceValue, OpContext, Response
@@ -149,6 +150,8 @@ class LargeObjects(SwiftRequests):
             if not held:
                 break
             yield from self._delete_names(ctx, container, [s.name for s in held])
+        else:
+            raise UnavailableError("parts of this upload keep coming", retryable=True)
         yield from self._delete_name(ctx, container, record_name(ref.key, ref.upload_id))
 
     def _delete_names(self, ctx: OpContext, container: str, names: Iterable[str]) -> Flow[None]:
@@ -176,21 +179,21 @@ class LargeObjects(SwiftRequests):
             BucketNotFoundError
             UnavailableError: it gave up on the way.
         """
-        paths = {messages.path_of(bucket, key): key for key in keys}
+        names = {f"{bucket}/{key}": key for key in keys}
         headers = {"content-type": "text/plain", "accept": "application/json"}
-        payload = messages.deletion_body(paths)
+        payload = messages.deletion_body(messages.path_of(bucket, key) for key in names.values())
         answer = yield from self._send(ctx, "POST", "", "", [("bulk-delete", "")], headers, payload)
         said = errors.read_json(answer, dict, only_read=False)
         rows = said.get("Errors")
         failed = {}
         for row in rows if isinstance(rows, list) else ():
-            path, words = (str(row[0]), str(row[1])) if len(row) > 1 else ("", "")
-            name = paths.get("/" + path.removeprefix("/"))
-            if name is not None:
-                failed[name] = errors.deletion_error(words)
+            path, words = map(str, row) if isinstance(row, list) and len(row) == 2 else ("", "")
+            key = names.get(unquote(path).removeprefix("/"))
+            if key is not None:
+                failed[key] = errors.deletion_error(words)
         counts = [said.get(name) for name in ("Number Deleted", "Number Not Found")]
         done = sum(count for count in counts if isinstance(count, int))
-        if done + len(failed) < len(paths):
+        if done + len(failed) < len(names):
             raise UnavailableError(
                 f"the bulk delete ended early: {said.get('Response Status')} "
                 f"{said.get('Response Body')}"[:500],
