@@ -24,10 +24,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from ..bodies import BytesPayload, Payload
 from ..driver import Call, Flow, Gather, Once, OnceValue, OpContext, Response
 from ..errors import (
+    BucketNotEmptyError,
     BucketNotFoundError,
     CloudStoreError,
     ErrorKind,
@@ -148,6 +150,8 @@ class LargeObjects(SwiftRequests):
             if not held:
                 break
             yield from self._delete_names(ctx, container, [s.name for s in held])
+        else:
+            raise UnavailableError("parts of this upload keep coming", retryable=True)
         yield from self._delete_name(ctx, container, record_name(ref.key, ref.upload_id))
 
     def _delete_names(self, ctx: OpContext, container: str, names: Iterable[str]) -> Flow[None]:
@@ -175,21 +179,21 @@ class LargeObjects(SwiftRequests):
             BucketNotFoundError
             UnavailableError: it gave up on the way.
         """
-        paths = {messages.path_of(bucket, key): key for key in keys}
+        names = {f"{bucket}/{key}": key for key in keys}
         headers = {"content-type": "text/plain", "accept": "application/json"}
-        payload = messages.deletion_body(paths)
+        payload = messages.deletion_body(messages.path_of(bucket, key) for key in names.values())
         answer = yield from self._send(ctx, "POST", "", "", [("bulk-delete", "")], headers, payload)
         said = errors.read_json(answer, dict, only_read=False)
         rows = said.get("Errors")
         failed = {}
         for row in rows if isinstance(rows, list) else ():
-            path, words = (str(row[0]), str(row[1])) if len(row) > 1 else ("", "")
-            name = paths.get("/" + path.removeprefix("/"))
-            if name is not None:
-                failed[name] = errors.deletion_error(words)
+            path, words = map(str, row) if isinstance(row, list) and len(row) == 2 else ("", "")
+            key = names.get(unquote(path).removeprefix("/"))
+            if key is not None:
+                failed[key] = errors.deletion_error(words)
         counts = [said.get(name) for name in ("Number Deleted", "Number Not Found")]
         done = sum(count for count in counts if isinstance(count, int))
-        if done + len(failed) < len(paths):
+        if done + len(failed) < len(names):
             raise UnavailableError(
                 f"the bulk delete ended early: {said.get('Response Status')} "
                 f"{said.get('Response Body')}"[:500],
@@ -207,22 +211,33 @@ class LargeObjects(SwiftRequests):
 
     def _drop_segments(self, ctx: OpContext, bucket: str) -> Flow[None]:
         """Removes what is ours beside a bucket that is gone, and its container where that is empty."""
-        container = container_of(bucket)
-        marker = ""
         if not self.capabilities.multipart:
             return
+        container = container_of(bucket)
         try:
-            while True:
-                rows = yield from self._rows(ctx, container, segments.NAMESPACE, marker)
-                names = [row["name"] for row in rows]
-                yield from self._delete_names(ctx, container, names)
-                if len(rows) < self.limits.page_size:
-                    break
-                marker = names[-1]
-            yield from self._send(ctx, "DELETE", container)
+            if not (yield from self._delete_container(ctx, container)):
+                yield from self._delete_namespace(ctx, container)
+                yield from self._delete_container(ctx, container)
         except CloudStoreError as exc:
-            if exc.kind not in (ErrorKind.BUCKET_NOT_FOUND, ErrorKind.BUCKET_NOT_EMPTY):
-                log.warning("segments of the former bucket %s are left: %s", bucket, exc)
+            log.warning("segments of the former bucket %s are left: %s", bucket, exc)
+
+    def _delete_container(self, ctx: OpContext, container: str) -> Flow[bool]:
+        """Whether it is gone, or holds something still."""
+        try:
+            yield from self._send(ctx, "DELETE", container, may_miss=True)
+        except BucketNotEmptyError:
+            return False
+        return True
+
+    def _delete_namespace(self, ctx: OpContext, container: str) -> Flow[None]:
+        marker = ""
+        while True:
+            rows = yield from self._rows(ctx, container, segments.NAMESPACE, marker)
+            names = [row["name"] for row in rows]
+            yield from self._delete_names(ctx, container, names)
+            if len(rows) < self.limits.page_size:
+                return
+            marker = names[-1]
 
     def _rows(
         self, ctx: OpContext, container: str, prefix: str, after: str, before: str = ""
