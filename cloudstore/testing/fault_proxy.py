@@ -102,6 +102,8 @@ class FaultProxy:
         tls: takes TLS off what clients send.
         upstream_tls: puts TLS on what goes to the server.
         tap: is told what passes.
+        linger: seconds after which a connection ends whose client sends no more; None: when the server
+            ends it, which some never do.
 
     Attributes:
         counts: what it saw; grows while it is read.
@@ -116,8 +118,10 @@ class FaultProxy:
         tls: ssl.SSLContext | None = None,
         upstream_tls: ssl.SSLContext | None = None,
         tap: Tap | None = None,
+        linger: float | None = None,
     ) -> None:
         self._upstream = (host, port)
+        self._linger = linger
         self._tap = tap
         self._tls = tls
         self._upstream_tls = upstream_tls
@@ -148,8 +152,8 @@ class FaultProxy:
 
     @property
     def open_connections(self) -> int:
-        """How many connections it has to the server, or is making."""
-        return len(self._relays)
+        """How many connections have clients that may send more."""
+        return sum(not relay.client_ended for relay in list(self._relays))
 
     def afflict(self, choice: Choice | None) -> None:
         """From now on each new connection has the fault that `choice` says; None: has none of its own.
@@ -260,7 +264,11 @@ class FaultProxy:
 
 
 class _Relay:
-    """One client's connection and the one to the server that belongs to it."""
+    """One client's connection and the one to the server that belongs to it.
+
+    Attributes:
+        client_ended: whether the client will send no more.
+    """
 
     def __init__(
         self,
@@ -276,6 +284,7 @@ class _Relay:
         self._changed = asyncio.Event()
         self._fault: Fault | None = None
         self._own: Fault | None = None
+        self.client_ended = False
         self._seen = 0
         self._up = self._down = 0
 
@@ -357,6 +366,10 @@ class _Relay:
                     self._tell("up", data)
                 while data:
                     data = await self._relay(data, writer, down=down)
+            if not down:
+                self.client_ended = True
+                if self._proxy._linger is not None:
+                    asyncio.get_running_loop().call_later(self._proxy._linger, self.end, "close")
             if writer.can_write_eof():
                 writer.write_eof()
             elif not writer.is_closing():

@@ -1,0 +1,57 @@
+"""The soak holds for a while, with a seed; and finds out each driver that is wrong on purpose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from .broken import BROKEN, LATE, Broken
+from .faults import KINDS, FaultPlan
+from .growth import MIB as MIB
+from .growth import Allowance
+from .run import Options, Soak
+from .vendors import S3, VENDORS, Vendor
+
+SECONDS = 45.0
+"""Of all vendors together."""
+SEED = 20261120
+HASTE = Options(seconds=5.0, seed=SEED, threads=4, tasks=12, pace=0.05, rate=0.3, noise=LATE / 3)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Vendor]:
+    vendor = S3()
+    yield vendor
+    vendor.close()
+
+
+@pytest.mark.parametrize("name", VENDORS)
+def test_soak(name: str) -> None:
+    vendor = VENDORS[name]()
+    try:
+        report = Soak(vendor, Options(seconds=SECONDS / len(VENDORS), seed=SEED, pace=1.5)).run()
+    finally:
+        vendor.close()
+    print(report.table())
+    assert report.violation == ""
+    assert report.hits > 0
+    assert report.checked["own keys"] >= report.threads + report.tasks
+    assert json.loads(json.dumps(report.as_json()))["connections_faulted"] == report.hits
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.driver.__name__)
+def test_a_broken_driver_is_found_out(s3: Vendor, broken: Broken) -> None:
+    allowance = Allowance(resident=24 * MIB, connections=8)
+    options = Options(**{**vars(HASTE), "change": broken.driver, "allowance": allowance})
+    report = Soak(s3, options).run()
+    assert any(words in report.violation for words in broken.says), report.table()
+    assert f"--seed {SEED}" in report.violation
+
+
+def test_faults_follow_from_the_seed() -> None:
+    plans = [FaultPlan("1", 0.5), FaultPlan("1", 0.5), FaultPlan("2", 0.5)]
+    first, again, other = ([plan(number) for number in range(200)] for plan in plans)
+    assert first == again != other
+    assert plans[0].chosen.keys() == KINDS.keys()

@@ -1,0 +1,152 @@
+"""The vendors of the soak: each starts its server, puts proxies before it, and makes configurations.
+
+A new one is a subclass of `Vendor` with two methods, and a line in `VENDORS`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from cloudstore import Config, RetryPolicy, S3Config, Secret, Store, Timeouts, TransferConfig
+from cloudstore.driver import Driver
+from cloudstore.testing import FaultProxy
+from tests.servers.ministack_server import Ministack
+
+KIB = 1024
+CONNECTIONS = 1
+"""That a store keeps: so few that many requests make one of their own, and meet a new one's fault."""
+LINGER_SECONDS = 2.0
+"""ministack keeps a connection for long whose client has gone."""
+PATIENCE = Timeouts(connect=5.0, first_byte=4.0, stall=4.0)
+"""Less than a proxy stalls, more than a server takes that shares two cores."""
+RETRY = RetryPolicy(base_delay=0.05, max_delay=1.0)
+TRANSFER = TransferConfig(part_size=128 * KIB, multipart_threshold=256 * KIB)
+
+Change = Callable[[Driver], Driver]
+
+
+def unchanged(driver: Driver) -> Driver:
+    """The driver as it is."""
+    return driver
+
+
+def changed(config: Config, change: Change) -> Config:
+    """A configuration like this one whose drivers are changed."""
+
+    class Changed(type(config)):  # type: ignore[misc]
+        def create_driver(self) -> Driver:
+            return change(super().create_driver())
+
+    made: Config = Changed(**{f.name: getattr(config, f.name) for f in fields(config)})
+    return made
+
+
+@dataclass(frozen=True)
+class Through:
+    """What every configuration of the soak has."""
+
+    timeouts: Timeouts = PATIENCE
+    retry: RetryPolicy = RETRY
+    transfer: TransferConfig = TRANSFER
+    max_connections: int = CONNECTIONS
+
+    def options(self) -> dict[str, Any]:
+        """As arguments."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+class Vendor(ABC):
+    """A server, and proxies before it.
+
+    Attributes:
+        proxies: in the order of the hosts of the vendor.
+        secrets: what no error may show.
+        lists_at_once: whether a listing shows what was written before it.
+    """
+
+    name: ClassVar[str]
+    through: ClassVar[Through] = Through()
+    lists_at_once: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self.proxies: list[FaultProxy] = []
+        self.secrets: tuple[str, ...] = ()
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Starts the server, and the proxies by `_before`."""
+
+    @abstractmethod
+    def _config(self, *, direct: bool) -> Config:
+        """How the server is reached, through the proxies or not."""
+
+    def _fitted(self, driver: Driver) -> Driver:
+        """A driver that knows what this server takes more than the vendor's would."""
+        return driver
+
+    def config(self, *, direct: bool = False, change: Change = unchanged) -> Config:
+        """A configuration whose drivers are fitted, and then changed."""
+        return changed(self._config(direct=direct), lambda driver: change(self._fitted(driver)))
+
+    def leftovers(self, store: Store, bucket: str) -> list[str]:
+        """The keys of the uploads that were begun and not ended, each as often as there is one."""
+        if not store.capabilities.list_uploads:
+            return []
+        return [found.ref.key for found in store.list_multipart_uploads(bucket)]
+
+    def orphans(self, store: Store, bucket: str) -> list[str]:
+        """What is stored and belongs to no object and no listed upload, where that can be seen."""
+        return []
+
+    def _before(self, url: str) -> str:
+        """Puts a proxy before a server; returns its URL."""
+        place = urlsplit(url)
+        proxy = FaultProxy(place.hostname or "", place.port or 0, linger=LINGER_SECONDS)
+        self.proxies.append(self._stack.enter_context(proxy))
+        return proxy.url
+
+    def close(self) -> None:
+        """Ends everything."""
+        self._stack.close()
+
+
+class S3(Vendor):
+    """ministack, as AWS."""
+
+    name = "s3"
+
+    def _start(self) -> None:
+        self._server = self._stack.enter_context(Ministack())
+        self._url = self._before(self._server.url)
+        self.secrets = (self._server.secret_key,)
+
+    def _config(self, *, direct: bool) -> Config:
+        return S3Config(
+            access_key=self._server.access_key,
+            secret_key=Secret(self._server.secret_key),
+            endpoint=self._server.url if direct else self._url,
+            region="us-east-1",
+            preset="aws",
+            **self.through.options(),
+        )
+
+    def _fitted(self, driver: Driver) -> Driver:
+        """ministack takes small parts, and ignores conditions on copies."""
+        driver.limits = replace(driver.limits, min_part_size=16 * KIB)
+        driver.capabilities = replace(driver.capabilities, copy_if_absent=False, copy_if_match=False)
+        return driver
+
+
+VENDORS: Mapping[str, type[Vendor]] = MappingProxyType({made.name: made for made in (S3,)})
