@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cloudstore import CloudStoreError, PutResult, TransportError
-from cloudstore.bodies import BytesBody, Payload
+from cloudstore.bodies import BytesBody, BytesPayload, Payload
 from cloudstore.driver import Flow, GetResult, OpContext, Sleep
 from cloudstore.model import (
     ByteRange,
@@ -30,7 +30,7 @@ from cloudstore.testing import PassThroughDriver
 
 from .growth import MIB
 
-LATE = 3.0
+LATE = 4.0
 """Seconds by which a deadline is missed."""
 
 
@@ -97,8 +97,6 @@ class OneByteTurned(PassThroughDriver):
         self, ctx: OpContext, bucket: str, key: str, payload: Payload, options: PutOptions
     ) -> Flow[PutResult]:
         """See the class."""
-        from cloudstore.bodies import BytesPayload
-
         data = bytearray(payload.read(0, payload.size))
         if data:
             data[len(data) // 2] ^= 1
@@ -276,15 +274,20 @@ class Broken:
 
     Attributes:
         says: one of these stands in the violation.
+        faults: without which it does no wrong.
     """
 
     driver: type[PassThroughDriver]
     says: tuple[str, ...]
+    faults: tuple[str, ...] = ()
 
 
+CUTS = ("answer cut", "request cut", "503")
 BROKEN: tuple[Broken, ...] = (
-    Broken(ResumeOffsetDropped, ("ChecksumMismatchError", "is another one", "bytes of [")),
-    Broken(ErrorSwallowed, ("where only", "created first", "updates are lost")),
+    Broken(ResumeOffsetDropped, ("ChecksumMismatchError", "is another one", "bytes of ["), CUTS),
+    Broken(
+        ErrorSwallowed, ("where only", "was created, where", "created first", "updates are lost"), CUTS
+    ),
     Broken(
         PartForgotten, ("the head is", "bytes of [", "objects of", "where only", "found an object of")
     ),
@@ -292,7 +295,9 @@ BROKEN: tuple[Broken, ...] = (
     Broken(
         OneByteTurned, ("is another one", "said that they were not applied", "ChecksumMismatchError")
     ),
-    Broken(FailureThatWasNone, ("where only", "said that")),
+    Broken(
+        FailureThatWasNone, ("where only", "said that", "what is not there", "there is no such range")
+    ),
     Broken(CreateOnlyOverwrites, ("was created, where", "created first", "updates are lost")),
     Broken(CompareAndSwapOverwrites, ("on a condition that cannot hold", "updates are lost")),
     Broken(AbortDoesNothing, ("are left over",)),

@@ -39,7 +39,7 @@ PAUSE_SECONDS = 60.0
 """Between two measurements."""
 END_SECONDS = 4 * TIMEOUT + CLEANUP
 """A worker that has not ended its operation by then hangs."""
-QUIET_SECONDS = 15.0
+QUIET_SECONDS = 5.0
 """How long connections may take to end, once nobody wants them."""
 SETTLE_SECONDS = 1.0
 """What a server may still take for requests whose connections have ended."""
@@ -58,6 +58,7 @@ class Options:
         pace: seconds between two operations of a worker, on average.
         rate: the share of connections that get a fault.
         kinds: of faults.
+        hurry: the share of operations whose deadline is short.
         noise: seconds that a machine that is busy adds to a deadline, beside what is measured.
         change: what is done to the drivers of the stores under test.
     """
@@ -70,6 +71,7 @@ class Options:
     rate: float = 0.05
     kinds: tuple[str, ...] = tuple(KINDS)
     noise: float = 5.0
+    hurry: float = 0.08
     allowance: Allowance = field(default_factory=Allowance)
     change: Change = unchanged
 
@@ -100,6 +102,7 @@ class Soak:
             secrets=vendor.secrets,
             pace=options.pace,
             noise=options.noise,
+            hurry=options.hurry,
             groups=max(1, math.ceil((options.threads + options.tasks) / GROUP)),
             lag=lambda: self._lag,
             lists_at_once=vendor.lists_at_once,
@@ -217,15 +220,17 @@ class Soak:
         warm = min(20.0, 0.4 * options.seconds)
         pauses = max(1, round((options.seconds - warm) / PAUSE_SECONDS))
         step = (options.seconds - warm) / pauses
-        began = time.monotonic()
         kinds: Counter[str] = Counter()
         for number in range(pauses + 1):
-            due = began + warm + number * step
+            due = time.monotonic() + (step if number else warm)
             while time.monotonic() < due and not self._shared.over.is_set():
                 time.sleep(TICK)
             if self._shared.over.is_set() or not self._pause():
                 return
-            self._growth.pauses.append(self._measure(loop.run(_count_tasks())))
+            connections = self._connections()
+            self._end_lingering()
+            held = self._measure(loop.run(_count_tasks()))
+            self._growth.pauses.append(replace(held, connections=connections))
             if not number:
                 kinds = library_objects()
             self._growth.kinds = library_objects() - kinds
@@ -298,8 +303,12 @@ class Soak:
         self._wait_for(lambda: not self._connections(), QUIET_SECONDS)
         time.sleep(SETTLE_SECONDS)
         self._left_open = self._connections()
+        self._end_lingering()
+
+    def _end_lingering(self) -> None:
+        """Has the proxies hold no descriptors, which would count as this process's."""
         for proxy in self._vendor.proxies:
-            proxy.reset_connections()  # of which the server has not seen the end
+            proxy.reset_connections()
         self._wait_for(lambda: not self._connections(), QUIET_SECONDS)
 
     # --- the end --------------------------------------------------------------------------------------

@@ -4,25 +4,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from cloudstore import Timeouts
+
 from .broken import BROKEN, LATE, Broken
 from .faults import KINDS, FaultPlan
-from .growth import MIB as MIB
-from .growth import Allowance
+from .growth import MIB, Allowance
 from .run import Options, Soak
-from .vendors import S3, VENDORS, Vendor
+from .vendors import S3, VENDORS, Through, Vendor
 
 SECONDS = 45.0
 """Of all vendors together."""
 SEED = 20261120
-HASTE = Options(seconds=5.0, seed=SEED, threads=4, tasks=12, pace=0.05, rate=0.3, noise=LATE / 3)
+HASTE = Options(
+    seconds=3.0,
+    seed=SEED,
+    threads=4,
+    tasks=12,
+    pace=0.02,
+    noise=LATE / 4,
+    hurry=0.5,
+    allowance=Allowance(resident=24 * MIB, connections=8, objects=400),
+)
+
+
+class HastyS3(S3):
+    through = Through(timeouts=Timeouts(connect=5.0, first_byte=1.0, stall=1.0))
 
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Vendor]:
-    vendor = S3()
+    vendor = HastyS3()
     yield vendor
     vendor.close()
 
@@ -43,9 +58,9 @@ def test_soak(name: str) -> None:
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.driver.__name__)
 def test_a_broken_driver_is_found_out(s3: Vendor, broken: Broken) -> None:
-    allowance = Allowance(resident=24 * MIB, connections=8)
-    options = Options(**{**vars(HASTE), "change": broken.driver, "allowance": allowance})
-    report = Soak(s3, options).run()
+    rate = 0.5 if broken.faults else 0.0
+    report = Soak(s3, replace(HASTE, change=broken.driver, rate=rate, kinds=broken.faults)).run()
+    print(report.violation)
     assert any(words in report.violation for words in broken.says), report.table()
     assert f"--seed {SEED}" in report.violation
 

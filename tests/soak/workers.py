@@ -74,6 +74,7 @@ class Shared:
     secrets: tuple[str, ...]
     pace: float
     noise: float
+    hurry: float
     groups: int
     lag: Callable[[], float] = lambda: 0.0
     over: threading.Event = field(default_factory=threading.Event)
@@ -185,7 +186,7 @@ class Worker:
                 continue
             self.resting = False
             self._chance = random.Random(f"{shared.seed}/{self.name}/{self.done}")
-            short = self._chance.random() < 0.08
+            short = self._chance.random() < shared.hurry
             self._timeout = self._chance.uniform(0.2, 2.0) if short else TIMEOUT
             pause = self._chance.expovariate(1 / shared.pace) if shared.pace else 0.0
             operation = self._chance.choice(self._operations)
