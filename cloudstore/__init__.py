@@ -58,6 +58,7 @@ from .errors import (
 from .events import Event
 from .factory import StoreFactory
 from .model import (
+    AccountInfo,
     CommonPrefix,
     LifecycleRule,
     Part,
@@ -77,8 +78,10 @@ if TYPE_CHECKING:
     from .providers.local import LocalConfig
     from .providers.memory import MemoryConfig
     from .providers.s3 import S3Config
+    from .providers.swift import SwiftConfig
 
 __all__ = [
+    "AccountInfo",
     "AlreadyExistsError",
     "AsyncBucket",
     "AsyncMultipartUpload",
@@ -134,6 +137,7 @@ __all__ = [
     "Store",
     "StoreClosedError",
     "StoreFactory",
+    "SwiftConfig",
     "Timeouts",
     "TooLargeError",
     "TransferConfig",
@@ -153,6 +157,7 @@ _LAZY = {
     "LocalConfig": "cloudstore.providers.local",
     "MemoryConfig": "cloudstore.providers.memory",
     "S3Config": "cloudstore.providers.s3",
+    "SwiftConfig": "cloudstore.providers.swift",
 }
 
 

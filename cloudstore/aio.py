@@ -28,6 +28,7 @@ from .facade import (
 from .factory import config_from, config_from_profile
 from .media_types import default_content_type, guess_content_type
 from .model import (
+    AccountInfo,
     CommonPrefix,
     LifecycleRule,
     ListOptions,
@@ -453,6 +454,32 @@ class AsyncStore:
         options = {"expires_in": expires_in, "content_type": content_type, "max_size": max_size}
         return await self._run(ctx, self._operations.presign(ctx, bucket, key, "POST", options))
 
+    async def get_account(self, *, timeout: Seconds = None) -> AccountInfo:
+        """See `Store.get_account`."""
+        ctx = self._context("get_account", None, None, timeout)
+        return await self._run(ctx, self._operations.get_account(ctx))
+
+    async def set_account_metadata(
+        self, metadata: Mapping[str, str | None], *, replace: bool = False, timeout: Seconds = None
+    ) -> None:
+        """See `Store.set_account_metadata`."""
+        ctx = self._context("set_account_metadata", None, None, timeout)
+        flow = self._operations.set_account_metadata(ctx, metadata, replace_all=replace)
+        await self._run(ctx, flow)
+
+    async def set_bucket_metadata(
+        self,
+        bucket: str,
+        metadata: Mapping[str, str | None],
+        *,
+        replace: bool = False,
+        timeout: Seconds = None,
+    ) -> None:
+        """See `Store.set_bucket_metadata`."""
+        ctx = self._context("set_bucket_metadata", bucket, None, timeout)
+        flow = self._operations.set_bucket_metadata(ctx, bucket, metadata, replace_all=replace)
+        await self._run(ctx, flow)
+
     async def get_acl(self, bucket: str, key: str | None = None, *, timeout: Seconds = None) -> str:
         """See `Store.get_acl`."""
         ctx = self._context("get_acl", bucket, key, timeout)
@@ -515,6 +542,11 @@ class AsyncStore:
         """See `Store.purge_cdn`."""
         ctx = self._context("purge_cdn", None, None, timeout)
         await self._run(ctx, self._operations.purge_cdn(ctx, urls))
+
+    async def prefetch_cdn(self, urls: Iterable[str], *, timeout: Seconds = None) -> None:
+        """See `Store.prefetch_cdn`."""
+        ctx = self._context("prefetch_cdn", None, None, timeout)
+        await self._run(ctx, self._operations.prefetch_cdn(ctx, urls))
 
     # --- the rest ---
 

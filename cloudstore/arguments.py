@@ -33,6 +33,7 @@ from .model import (
 
 __all__ = [
     "VendorOptions",
+    "cdn_urls",
     "check_bucket",
     "check_key",
     "check_metadata",
@@ -47,6 +48,7 @@ __all__ = [
     "lifecycle_rules",
     "lower_names",
     "make_range",
+    "metadata_changes",
     "presign_options",
     "put_options",
     "require",
@@ -249,6 +251,39 @@ def _check_vendor_rule(driver: Driver, rule: LifecycleRule) -> None:
         raise InvalidArgumentError(f"this lifecycle rule is none of {driver.scheme}'s")
     if rule != LifecycleRule(vendor_rule=rule.vendor_rule):
         raise InvalidArgumentError("a vendor_rule is whole: it takes no prefix, no days and no enabled")
+
+
+def metadata_changes(
+    driver: Driver, metadata: Mapping[str, str | None]
+) -> tuple[dict[str, str], set[str]]:
+    """What to set and which names to remove, of user metadata that is merged; names in lower case.
+
+    Raises:
+        InvalidArgumentError, TooLargeError
+    """
+    if not isinstance(metadata, Mapping):
+        raise InvalidArgumentError(f"metadata is a mapping, not {type(metadata).__name__}")
+    wanted = lower_names(metadata)
+    changes = {name: value for name, value in wanted.items() if value is not None}
+    removed = wanted.keys() - changes.keys()
+    # An empty value stands for the removal: it is the name that is checked.
+    check_metadata(driver, {**dict.fromkeys(removed, ""), **changes})
+    return changes, removed
+
+
+def cdn_urls(urls: Iterable[str]) -> list[str]:
+    """What a CDN is asked about.
+
+    Raises:
+        InvalidArgumentError
+    """
+    if isinstance(urls, str) or not isinstance(urls, Iterable):
+        raise InvalidArgumentError("urls is a list of URLs")
+    given = list(urls)
+    for url in given:
+        if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+            raise InvalidArgumentError(f"not an http(s) URL: {url!r}")
+    return given
 
 
 V = TypeVar("V", str, str | None)

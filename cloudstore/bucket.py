@@ -65,6 +65,21 @@ class _BucketBase:
         """Where it is, where the vendor said."""
         return self._info.region
 
+    @property
+    def object_count(self) -> int | None:
+        """How many objects it held, where the vendor said."""
+        return self._info.object_count
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all its objects, where the vendor said."""
+        return self._info.size
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The bucket's own metadata, where the vendor said."""
+        return self._info.metadata
+
     def __repr__(self) -> str:
         if self.prefix:
             return f"<Bucket: {self.name} prefix {self.prefix!r}>"
@@ -389,6 +404,12 @@ class Bucket(_BucketBase):
             max_size=max_size,
             timeout=timeout,
         )
+
+    def set_bucket_metadata(
+        self, metadata: Mapping[str, str | None], *, replace: bool = False, timeout: Seconds = None
+    ) -> None:
+        """See `Store.set_bucket_metadata`."""
+        self._store.set_bucket_metadata(self.name, metadata, replace=replace, timeout=timeout)
 
     def get_acl(self, key: str | None = None, *, timeout: Seconds = None) -> str:
         """See `Store.get_acl`; without a key, of the bucket."""
@@ -715,6 +736,12 @@ class AsyncBucket(_BucketBase):
             max_size=max_size,
             timeout=timeout,
         )
+
+    async def set_bucket_metadata(
+        self, metadata: Mapping[str, str | None], *, replace: bool = False, timeout: Seconds = None
+    ) -> None:
+        """See `Store.set_bucket_metadata`."""
+        await self._store.set_bucket_metadata(self.name, metadata, replace=replace, timeout=timeout)
 
     async def get_acl(self, key: str | None = None, *, timeout: Seconds = None) -> str:
         """See `Store.get_acl`; without a key, of the bucket."""

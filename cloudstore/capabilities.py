@@ -46,6 +46,12 @@ class Capabilities:
     create_bucket: bool = False
     """Buckets can be created and deleted through the API."""
     list_buckets: bool = False
+    account: bool = False
+    """``get_account``."""
+    account_metadata: bool = False
+    """``set_account_metadata``; ``get_account`` shows it."""
+    bucket_metadata: bool = False
+    """``set_bucket_metadata``; ``get_bucket`` shows it."""
     website: bool = False
     """``set_website``."""
     versioning: bool = False
@@ -126,6 +132,9 @@ class Capabilities:
     object_acl: bool = False
     """The same of objects."""
     cdn: bool = False
+    """``purge_cdn``."""
+    cdn_prefetch: bool = False
+    """``prefetch_cdn``."""
 
     def __and__(self, other: Capabilities) -> Capabilities:
         """What both can do."""

@@ -38,6 +38,7 @@ from .capabilities import BucketNameRule, Capabilities, KeyRule, Limits
 from .errors import CloudStoreError, ErrorKind, Outcome, UnsupportedError
 from .events import Observer
 from .model import (
+    AccountInfo,
     BucketInfo,
     ByteRange,
     CompleteOptions,
@@ -727,6 +728,24 @@ class Driver(ABC):
         """Signs a request for somebody else to send; gated by ``presign_get`` and its sisters."""
         raise self._unsupported("presign")
 
+    def get_account(self, ctx: OpContext) -> Flow[AccountInfo]:
+        """Describes the account."""
+        raise self._unsupported("account")
+
+    def update_account_metadata(self, ctx: OpContext, changes: Mapping[str, str | None]) -> Flow[None]:
+        """Sets the names given, and removes those whose value is None; others stay."""
+        raise self._unsupported("account_metadata")
+
+    def update_bucket_metadata(
+        self, ctx: OpContext, bucket: str, changes: Mapping[str, str | None]
+    ) -> Flow[None]:
+        """Sets the names given, and removes those whose value is None; others stay.
+
+        Raises:
+            BucketNotFoundError
+        """
+        raise self._unsupported("bucket_metadata")
+
     def get_acl(self, ctx: OpContext, bucket: str, key: str | None) -> Flow[str]:
         """The canned ACL of a bucket or, gated by ``object_acl``, of an object: ``"private"``,
         ``"public-read"``, …; ``"custom"`` where its grants are those of no canned one.
@@ -802,6 +821,10 @@ class Driver(ABC):
     def purge_cdn(self, ctx: OpContext, urls: Sequence[str]) -> Flow[None]:
         """Asks the vendor's CDN to forget URLs."""
         raise self._unsupported("cdn")
+
+    def prefetch_cdn(self, ctx: OpContext, urls: Sequence[str]) -> Flow[None]:
+        """Asks the vendor's CDN to fetch URLs before anybody asks for them."""
+        raise self._unsupported("cdn_prefetch")
 
     def _unsupported(self, feature: str) -> UnsupportedError:
         return UnsupportedError(f"{self.scheme} has no {feature}", vendor=self.scheme)

@@ -30,6 +30,7 @@ _BUILT_IN: Mapping[str, tuple[str, str]] = MappingProxyType(
         "file": ("cloudstore.providers.local", "LocalConfig"),
         "memory": ("cloudstore.providers.memory", "MemoryConfig"),
         "s3": ("cloudstore.providers.s3", "S3Config"),
+        "swift": ("cloudstore.providers.swift", "SwiftConfig"),
     }
 )
 """Scheme to module and Config class, in the order of the alphabet."""

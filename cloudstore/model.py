@@ -15,6 +15,7 @@ from typing import Any, Self
 from .errors import InvalidArgumentError, RangeNotSatisfiableError
 
 __all__ = [
+    "AccountInfo",
     "BucketInfo",
     "ByteRange",
     "CommonPrefix",
@@ -39,18 +40,40 @@ __all__ = [
 
 
 @dataclass(slots=True)
+class AccountInfo:
+    """An account as the vendor describes it. What the vendor counts may lag behind its listings.
+
+    Attributes:
+        bucket_count, object_count: how many there are, or None where the vendor does not say.
+        size: bytes of all objects, or None where the vendor does not say.
+        metadata: the account's own, names in lower case; what is secret in it is not shown.
+    """
+
+    bucket_count: int | None = None
+    object_count: int | None = None
+    size: int | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class BucketInfo:
-    """A bucket as the vendor describes it.
+    """A bucket as the vendor describes it. What the vendor counts may lag behind its listings.
 
     Attributes:
         name: the exact name.
         created_at: when it was created (aware), or None where the vendor does not say.
         region: where it is, or None where the vendor does not say.
+        object_count: how many objects it holds, or None where the vendor does not say.
+        size: bytes of all its objects, or None where the vendor does not say.
+        metadata: the bucket's own, names in lower case.
     """
 
     name: str
     created_at: datetime | None = None
     region: str | None = None
+    object_count: int | None = None
+    size: int | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

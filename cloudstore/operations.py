@@ -35,6 +35,7 @@ from .errors import (
 from .events import Observer
 from .listing import check_progress
 from .model import (
+    AccountInfo,
     BucketInfo,
     CompleteOptions,
     CopyOptions,
@@ -514,11 +515,7 @@ class Operations:
         yield from self._ready(ctx)
         driver = self.driver
         require(driver, "metadata")
-        wanted = arguments.lower_names(metadata)
-        changes = {name: value for name, value in wanted.items() if value is not None}
-        removed = wanted.keys() - changes.keys()
-        # An empty value stands for the removal: it is the name that is checked.
-        arguments.check_metadata(driver, {**dict.fromkeys(removed, ""), **changes})
+        changes, removed = arguments.metadata_changes(driver, metadata)
         if not driver.capabilities.update_metadata:
             require(driver, "copy")
         if if_match is not None:
@@ -814,7 +811,49 @@ class Operations:
         """See `Store`."""
         yield from self._ready(ctx)
         require(self.driver, "cdn")
-        yield from self.driver.purge_cdn(ctx, list(urls))
+        if given := arguments.cdn_urls(urls):
+            yield from self.driver.purge_cdn(ctx, given)
+
+    def prefetch_cdn(self, ctx: OpContext, urls: Iterable[str]) -> Flow[None]:
+        """See `Store`."""
+        yield from self._ready(ctx)
+        require(self.driver, "cdn_prefetch")
+        if given := arguments.cdn_urls(urls):
+            yield from self.driver.prefetch_cdn(ctx, given)
+
+    def get_account(self, ctx: OpContext) -> Flow[AccountInfo]:
+        """See `Store`."""
+        yield from self._ready(ctx)
+        require(self.driver, "account")
+        return (yield from self.driver.get_account(ctx))
+
+    def set_account_metadata(
+        self, ctx: OpContext, metadata: Mapping[str, str | None], *, replace_all: bool
+    ) -> Flow[None]:
+        """See `Store`."""
+        yield from self._ready(ctx)
+        require(self.driver, "account_metadata")
+        changes, removed = arguments.metadata_changes(self.driver, metadata)
+        if replace_all:
+            held = yield from self.driver.get_account(ctx)
+            removed |= held.metadata.keys() - changes.keys()
+        if changes or removed:
+            yield from self.driver.update_account_metadata(
+                ctx, {**changes, **dict.fromkeys(removed, None)}
+            )
+
+    def set_bucket_metadata(
+        self, ctx: OpContext, bucket: str, metadata: Mapping[str, str | None], *, replace_all: bool
+    ) -> Flow[None]:
+        """See `Store`."""
+        yield from self._gated(ctx, bucket, None, "bucket_metadata")
+        changes, removed = arguments.metadata_changes(self.driver, metadata)
+        if replace_all:
+            held = yield from self.driver.head_bucket(ctx, bucket)
+            removed |= held.metadata.keys() - changes.keys()
+        yield from self.driver.update_bucket_metadata(
+            ctx, bucket, {**changes, **dict.fromkeys(removed, None)}
+        )
 
     def _found(self, ctx: OpContext, bucket: str, flow: Flow[T]) -> Flow[T]:
         """A flow about an object, which may not tell that it is the bucket that is missing."""

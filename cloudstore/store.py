@@ -29,6 +29,7 @@ from .facade import (
 from .factory import config_from, config_from_profile
 from .media_types import default_content_type, guess_content_type
 from .model import (
+    AccountInfo,
     CommonPrefix,
     LifecycleRule,
     ListOptions,
@@ -570,6 +571,52 @@ class Store:
         options = {"expires_in": expires_in, "content_type": content_type, "max_size": max_size}
         return self._run(ctx, self._operations.presign(ctx, bucket, key, "POST", options))
 
+    def get_account(self, *, timeout: Seconds = None) -> AccountInfo:
+        """The account: how many buckets and objects, how many bytes, and its own metadata.
+
+        Raises:
+            UnsupportedError
+        """
+        ctx = self._context("get_account", None, None, timeout)
+        return self._run(ctx, self._operations.get_account(ctx))
+
+    def set_account_metadata(
+        self, metadata: Mapping[str, str | None], *, replace: bool = False, timeout: Seconds = None
+    ) -> None:
+        """Merges into the metadata of the account.
+
+        Args:
+            metadata: a value of None removes the name.
+            replace: put `metadata` in the place of everything that is there.
+
+        Raises:
+            InvalidArgumentError, TooLargeError, UnsupportedError
+        """
+        ctx = self._context("set_account_metadata", None, None, timeout)
+        flow = self._operations.set_account_metadata(ctx, metadata, replace_all=replace)
+        self._run(ctx, flow)
+
+    def set_bucket_metadata(
+        self,
+        bucket: str,
+        metadata: Mapping[str, str | None],
+        *,
+        replace: bool = False,
+        timeout: Seconds = None,
+    ) -> None:
+        """Merges into the metadata of a bucket, which `get_bucket` shows.
+
+        Args:
+            metadata: a value of None removes the name.
+            replace: put `metadata` in the place of everything that is there.
+
+        Raises:
+            BucketNotFoundError, InvalidArgumentError, TooLargeError, UnsupportedError
+        """
+        ctx = self._context("set_bucket_metadata", bucket, None, timeout)
+        flow = self._operations.set_bucket_metadata(ctx, bucket, metadata, replace_all=replace)
+        self._run(ctx, flow)
+
     def get_acl(self, bucket: str, key: str | None = None, *, timeout: Seconds = None) -> str:
         """The canned ACL of a bucket or an object, where the vendor has ACLs.
 
@@ -681,9 +728,19 @@ class Store:
         self._run(ctx, self._operations.set_lifecycle(ctx, bucket, rules))
 
     def purge_cdn(self, urls: Iterable[str], *, timeout: Seconds = None) -> None:
-        """Asks the vendor's CDN to forget URLs."""
+        """Asks the vendor's CDN to forget URLs. It does so some time later, and a few times a day.
+
+        Raises:
+            InvalidArgumentError, UnsupportedError
+            QuotaExceededError: of this day nothing is left.
+        """
         ctx = self._context("purge_cdn", None, None, timeout)
         self._run(ctx, self._operations.purge_cdn(ctx, urls))
+
+    def prefetch_cdn(self, urls: Iterable[str], *, timeout: Seconds = None) -> None:
+        """Asks the vendor's CDN to fetch URLs before anybody asks for them; errors as `purge_cdn`."""
+        ctx = self._context("prefetch_cdn", None, None, timeout)
+        self._run(ctx, self._operations.prefetch_cdn(ctx, urls))
 
     # --- the rest ---
 

@@ -11,7 +11,8 @@ from ..config import Secret
 from ..driver import ErrorInfo
 from ..errors import AuthenticationError, ConfigError, ErrorKind
 from ..wire.sigv4 import Signer
-from .s3_boto3 import is_sdk_error, quiet, sdk_module
+from .s3_boto3 import is_sdk_error, sdk_module
+from .sdk_logs import quiet
 
 __all__ = ["Keys", "chain_error", "configured_keys", "find_keys"]
 
@@ -87,7 +88,7 @@ def find_keys(region: str) -> Keys:
         MissingDependencyError
     """
     session = sdk_module("boto3.session")
-    with quiet():
+    with quiet("botocore"):
         found = session.Session(region_name=region).get_credentials()
         if found is None:
             raise AuthenticationError("no credentials were found; give access_key and secret_key")

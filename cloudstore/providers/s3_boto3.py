@@ -5,19 +5,15 @@ clients retry nothing, send checksums only where they must, and go where the wir
 region, addressing, certificates, proxy and timeouts.
 
 At DEBUG botocore logs signatures and session tokens, and the keys in the answers that its credential
-chain gets. The loggers are the process's, so neither their levels nor their handlers are touched: a
-filter is put on them that drops DEBUG records made within our own calls, and nothing else.
+chain gets: not within our own calls (`sdk_logs`).
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import logging
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -28,34 +24,9 @@ from ..errors import ErrorKind, MissingDependencyError, Outcome
 from ..fork import reset_in_child
 from ..wire.tls import SYSTEM
 from . import s3_errors as errors
+from .sdk_logs import quiet
 
-__all__ = ["Ask", "Boto3", "is_sdk_error", "quiet", "sdk_error", "sdk_module"]
-
-_QUIET: ContextVar[bool] = ContextVar("cloudstore_quiet", default=False)
-
-
-class _NoSecrets(logging.Filter):
-    """Drops the DEBUG records of whoever is `quiet`."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno > logging.DEBUG or not _QUIET.get()
-
-
-_NO_SECRETS = _NoSecrets()
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """While this is entered, botocore logs nothing at DEBUG in this thread. It must be imported."""
-    # A logger's filter does not see what its children log, so each of them has it.
-    for name, logger in list(logging.root.manager.loggerDict.items()):
-        if name.startswith("botocore.") and isinstance(logger, logging.Logger):
-            logger.addFilter(_NO_SECRETS)  # a second time does nothing
-    before = _QUIET.set(True)
-    try:
-        yield
-    finally:
-        _QUIET.reset(before)
+__all__ = ["Ask", "Boto3", "is_sdk_error", "sdk_error", "sdk_module"]
 
 
 def sdk_module(name: str) -> Any:
@@ -139,7 +110,7 @@ class Boto3:
             MissingDependencyError, and what `sdk_error` tells the meaning of.
         """
         sdk_module("boto3.session")  # makes the loggers that are to be quiet
-        with quiet():
+        with quiet("botocore"):
             client = self._client(keys)
             try:
                 answer: Mapping[str, Any] = getattr(client, ask.method)(**ask.parameters)

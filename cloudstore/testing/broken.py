@@ -29,6 +29,7 @@ from ..errors import (
     UnavailableError,
 )
 from ..model import (
+    AccountInfo,
     ByteRange,
     CompleteOptions,
     CopyOptions,
@@ -877,6 +878,36 @@ class VersioningNotShown(_BrokenSettings):
         return False
 
 
+class BucketMetadataReplaced(_BrokenSettings):
+    """What a bucket had is gone when something is added."""
+
+    def update_bucket_metadata(
+        self, ctx: OpContext, bucket: str, changes: Mapping[str, str | None]
+    ) -> Flow[None]:
+        """See the class."""
+        held = yield from self.head_bucket(ctx, bucket)
+        yield from super().update_bucket_metadata(
+            ctx, bucket, {**dict.fromkeys(held.metadata, None), **changes}
+        )
+
+
+class AccountMetadataNeverRemoved(_BrokenSettings):
+    """A name whose value is None stays as it was."""
+
+    def update_account_metadata(self, ctx: OpContext, changes: Mapping[str, str | None]) -> Flow[None]:
+        """See the class."""
+        kept = {name: value for name, value in changes.items() if value is not None}
+        return super().update_account_metadata(ctx, kept)
+
+
+class CountsBucketsOnly(_BrokenSettings):
+    """An account is said to hold no objects."""
+
+    def get_account(self, ctx: OpContext) -> Flow[AccountInfo]:
+        """See the class."""
+        return replace((yield from super().get_account(ctx)), object_count=0)
+
+
 class LifecycleAdded(_BrokenSettings):
     """New rules are added to the old ones."""
 
@@ -1156,6 +1187,9 @@ BROKEN_DRIVERS = (
     BrokenDriver(WebsiteOfAMissingBucket, ("test_verb_on_a_missing_bucket_raises_bucket_not_found",)),
     BrokenDriver(VersioningNeverEnds, ("test_versioning_is_switched",)),
     BrokenDriver(VersioningNotShown, ("test_versioning_is_switched",)),
+    BrokenDriver(BucketMetadataReplaced, ("test_metadata_of_a_bucket_is_merged",)),
+    BrokenDriver(AccountMetadataNeverRemoved, ("test_metadata_of_the_account_is_merged",)),
+    BrokenDriver(CountsBucketsOnly, ("test_account_counts_what_is_stored",)),
     BrokenDriver(LifecycleAdded, ("test_lifecycle_is_replaced_whole",)),
     BrokenDriver(LifecycleActionDropped, ("test_lifecycle_rule_comes_back_or_is_refused",)),
     BrokenDriver(DisabledRulesShownEnabled, ("test_lifecycle_rule_comes_back_or_is_refused",)),

@@ -103,6 +103,10 @@ class FailoverDriver(Driver):
             versioning=False,
             lifecycle=False,
             cdn=False,
+            cdn_prefetch=False,
+            account=False,
+            account_metadata=False,
+            bucket_metadata=False,
         )
         limits = first.limits & second.limits
         self.limits: Limits = replace(

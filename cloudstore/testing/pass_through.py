@@ -14,6 +14,7 @@ from ..capabilities import BucketNameRule, Capabilities, KeyRule, Limits
 from ..driver import Call, Driver, ErrorInfo, Flow, GetResult, OpContext, Request, Response
 from ..errors import CloudStoreError
 from ..model import (
+    AccountInfo,
     BucketInfo,
     ByteRange,
     CompleteOptions,
@@ -245,6 +246,20 @@ class PassThroughDriver(Driver):
         """Handed on."""
         return self.inner.presign(ctx, bucket, key, options)
 
+    def get_account(self, ctx: OpContext) -> Flow[AccountInfo]:
+        """Handed on."""
+        return self.inner.get_account(ctx)
+
+    def update_account_metadata(self, ctx: OpContext, changes: Mapping[str, str | None]) -> Flow[None]:
+        """Handed on."""
+        return self.inner.update_account_metadata(ctx, changes)
+
+    def update_bucket_metadata(
+        self, ctx: OpContext, bucket: str, changes: Mapping[str, str | None]
+    ) -> Flow[None]:
+        """Handed on."""
+        return self.inner.update_bucket_metadata(ctx, bucket, changes)
+
     def get_acl(self, ctx: OpContext, bucket: str, key: str | None) -> Flow[str]:
         """Handed on."""
         return self.inner.get_acl(ctx, bucket, key)
@@ -286,6 +301,10 @@ class PassThroughDriver(Driver):
     def purge_cdn(self, ctx: OpContext, urls: Sequence[str]) -> Flow[None]:
         """Handed on."""
         return self.inner.purge_cdn(ctx, urls)
+
+    def prefetch_cdn(self, ctx: OpContext, urls: Sequence[str]) -> Flow[None]:
+        """Handed on."""
+        return self.inner.prefetch_cdn(ctx, urls)
 
 
 class BorrowingDriver(PassThroughDriver):

@@ -41,6 +41,10 @@ REFUSED: dict[type[Driver], dict[str, str]] = {
         "get_lifecycle": "lifecycle",
         "set_lifecycle": "lifecycle",
         "purge_cdn": "cdn",
+        "prefetch_cdn": "cdn_prefetch",
+        "get_account": "account",
+        "update_account_metadata": "account_metadata",
+        "update_bucket_metadata": "bucket_metadata",
     }
 }
 

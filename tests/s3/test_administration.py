@@ -42,7 +42,7 @@ from cloudstore import (
     UnsupportedError,
 )
 from cloudstore.providers.s3_administration import canned_acl, lifecycle_rule
-from cloudstore.providers.s3_boto3 import quiet
+from cloudstore.providers.sdk_logs import quiet
 from tests.s3.harness import OpensBuckets
 from tests.s3.scripted import Asked, Say, ScriptedServer
 from tests.s3.test_answers import error
@@ -662,7 +662,7 @@ def test_nothing_secret_is_logged_by_the_chain(
 
 def test_other_threads_log_as_before(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with quiet():
+    with quiet("botocore"):
         other = threading.Thread(target=logging.getLogger("botocore.auth").debug, args=("theirs",))
         other.start()
         other.join()

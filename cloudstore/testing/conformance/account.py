@@ -63,6 +63,10 @@ OPERATIONS = (
     "get_lifecycle",
     "set_lifecycle",
     "purge_cdn",
+    "prefetch_cdn",
+    "get_account",
+    "update_account_metadata",
+    "update_bucket_metadata",
 )
 """The methods of a driver that send something (`discover` may, once, and is no operation)."""
 

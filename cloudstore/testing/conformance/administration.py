@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +53,8 @@ WRONG_RULES: dict[str, Any] = {
     "vendor_rule_no_mapping": [_rule(vendor_rule="x")],
 }
 
+BUCKET_METADATA = {"lang": "en", "city": "Zürich", "owner": ""}
+
 OBJECT_SETTINGS: dict[str, tuple[str, Callable[[Store, str], Any]]] = {
     "get_tags": ("tags", lambda s, b: s.get_tags(b, "missing")),
     "set_tags": ("tags", lambda s, b: s.set_tags(b, "missing", {"a": "1"})),
@@ -59,6 +63,15 @@ OBJECT_SETTINGS: dict[str, tuple[str, Callable[[Store, str], Any]]] = {
     "set_acl": ("object_acl", lambda s, b: s.set_acl(b, "missing", acl="private")),
 }
 """Verbs on an object that is missing, with the capability that each needs."""
+
+
+def _eventually(holds: Callable[[], bool], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 class AdministrationTests(ConformanceTests):
@@ -286,6 +299,99 @@ class AdministrationTests(ConformanceTests):
         has = recorded.capabilities.lifecycle
         with pytest.raises(InvalidArgumentError if has else UnsupportedError):
             recorded.set_lifecycle(bucket, WRONG_RULES[name])
+        assert recorder.calls == [], "something was sent"
+
+    # --- metadata and counts of buckets and of the account ---
+
+    @needs("bucket_metadata")
+    def test_metadata_of_a_bucket_is_merged(self, store: Store, bucket: str) -> None:
+        assert store.get_bucket(bucket).metadata == {}
+        store.set_bucket_metadata(bucket, BUCKET_METADATA)
+        assert store.get_bucket(bucket).metadata == BUCKET_METADATA
+        store.set_bucket_metadata(bucket, {"Owner": "me", "city": None, "missing": None})
+        assert store.get_bucket(bucket).metadata == {"lang": "en", "owner": "me"}
+        store.set_bucket_metadata(bucket, {})
+        assert store.get_bucket(bucket).metadata == {"lang": "en", "owner": "me"}
+        store.bucket(bucket).set_bucket_metadata({"a": "1"}, replace=True)
+        assert store.get_bucket(bucket).metadata == {"a": "1"}
+        store.set_bucket_metadata(bucket, {}, replace=True)
+        assert store.get_bucket(bucket).metadata == {}
+
+    @needs("bucket_metadata", "acl")
+    def test_metadata_of_a_bucket_changes_nothing_else(
+        self, store: Store, bucket: str, other_bucket: str
+    ) -> None:
+        store.create_object(bucket, "k", b"x")
+        store.set_acl(bucket, acl="public-read")
+        store.set_bucket_metadata(bucket, BUCKET_METADATA)
+        assert store.get_acl(bucket) == "public-read"
+        store.set_acl(bucket, acl="private")
+        assert store.get_bucket(bucket).metadata == BUCKET_METADATA
+        assert store.get_bucket(other_bucket).metadata == {}
+        assert store.get_object(bucket, "k").read() == b"x"
+
+    @needs("account_metadata")
+    def test_metadata_of_the_account_is_merged(self, store: Store) -> None:
+        mine = f"conformance{uuid.uuid4().hex[:8]}"  # others may use the account meanwhile
+        try:
+            store.set_account_metadata({mine: "1", f"{mine}x": "Ärger"})
+            held = store.get_account().metadata
+            assert (held[mine], held[f"{mine}x"]) == ("1", "Ärger")
+            store.set_account_metadata({f"{mine}x": None})
+            held = store.get_account().metadata
+            assert held[mine] == "1"
+            assert f"{mine}x" not in held
+        finally:
+            store.set_account_metadata({mine: None, f"{mine}x": None})
+        assert mine not in store.get_account().metadata
+
+    @pytest.mark.parametrize(
+        "metadata", [None, "a", {"": "1"}, {"a": 7}, {7: "1"}, {"a": "x\ny"}, {"csId": "1"}], ids=ascii
+    )
+    def test_wrong_metadata_of_buckets_is_refused_before_any_io(
+        self, recorded: Store, recorder: RecordingDriver, bucket: str, metadata: Any
+    ) -> None:
+        has = recorded.capabilities
+        with pytest.raises(InvalidArgumentError if has.bucket_metadata else UnsupportedError):
+            recorded.set_bucket_metadata(bucket, metadata)
+        with pytest.raises(InvalidArgumentError if has.account_metadata else UnsupportedError):
+            recorded.set_account_metadata(metadata)
+        assert recorder.calls == [], "something was sent"
+
+    @needs("account")
+    def test_account_counts_what_is_stored(self, store: Store, account: Account, bucket: str) -> None:
+        for number in range(3):
+            store.create_object(bucket, f"k{number}", b"x" * 100)
+
+        def is_counted() -> bool:
+            found, whole = store.get_bucket(bucket), store.get_account()
+            objects, size = whole.object_count or 0, whole.size or 0
+            return (
+                found.object_count in (None, 3)
+                and found.size in (None, 300)
+                and (whole.bucket_count is None or whole.bucket_count > 0)
+                and (whole.object_count is None or objects >= 3)
+                and (whole.size is None or size >= 300)
+            )
+
+        counted = _eventually(is_counted, account.harness.counts_within)
+        assert counted, (store.get_bucket(bucket), store.get_account())
+        whole = store.get_account()
+        assert {whole.bucket_count, whole.object_count, whole.size} != {None}, "nothing is said"
+
+    # --- CDN ---
+
+    @pytest.mark.parametrize(
+        "urls", [None, "https://example.com/k", ["k"], [7], [b"https://example.com/k"]], ids=ascii
+    )
+    def test_wrong_urls_are_refused_before_any_io(
+        self, recorded: Store, recorder: RecordingDriver, urls: Any
+    ) -> None:
+        has = recorded.capabilities
+        with pytest.raises(InvalidArgumentError if has.cdn else UnsupportedError):
+            recorded.purge_cdn(urls)
+        with pytest.raises(InvalidArgumentError if has.cdn_prefetch else UnsupportedError):
+            recorded.prefetch_cdn(urls)
         assert recorder.calls == [], "something was sent"
 
     # --- handles ---

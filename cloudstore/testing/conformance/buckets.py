@@ -60,6 +60,10 @@ OBJECT_VERBS: Mapping[str, tuple[str, Verb]] = MappingProxyType(
         "set_tags": ("tags", lambda s, b: s.set_tags(b, "k", {"a": "1"})),
         "set_website": ("website", lambda s, b: s.set_website(b, "index.html")),
         "end_website": ("website", lambda s, b: s.set_website(b, None)),
+        "set_bucket_metadata": (
+            "bucket_metadata",
+            lambda s, b: s.set_bucket_metadata(b, {"a": "1"}),
+        ),
         "get_versioning": ("versioning", lambda s, b: s.get_versioning(b)),
         "set_versioning": ("versioning", lambda s, b: s.set_versioning(b, True)),
         "get_lifecycle": ("lifecycle", lambda s, b: s.get_lifecycle(b)),

@@ -182,6 +182,10 @@ REFUSED: Mapping[str, tuple[Probe, ...]] = MappingProxyType(
             lambda s: s.store.set_lifecycle(s.bucket, []),
         ),
         "cdn": (lambda s: s.store.purge_cdn(["http://example.com/k"]),),
+        "cdn_prefetch": (lambda s: s.store.prefetch_cdn(["http://example.com/k"]),),
+        "account": (lambda s: s.store.get_account(),),
+        "account_metadata": (lambda s: s.store.set_account_metadata({"a": "1"}),),
+        "bucket_metadata": (lambda s: s.store.set_bucket_metadata(s.bucket, {"a": "1"}),),
     }
 )
 """For each capability, the calls that must be refused without it."""
@@ -306,6 +310,7 @@ WORKS: Mapping[str, Probe] = MappingProxyType(
         "multipart": REFUSED["multipart"][1],
         "versioning": _versioning,
         "cdn": lambda s: s.store.purge_cdn([]),
+        "cdn_prefetch": lambda s: s.store.prefetch_cdn([]),
         "ordered_listing": _order,
         "settles_writes": _settlement,
         **{f"checksum_{name}": REFUSED[f"checksum_{name}"][0] for name in ALGORITHMS},

@@ -29,6 +29,7 @@ class Harness(ABC):
         tells_upload_times: whether listed uploads say when they began.
         upload_time_step: seconds that the vendor's clock may be ahead, its rounding included, where it
             says so.
+        counts_within: seconds until what the vendor counts (objects, bytes) agrees with its listings.
         unsigned_statuses: what a presigned URL gets whose query was taken away.
     """
 
@@ -38,6 +39,7 @@ class Harness(ABC):
     etag_tells_metadata: bool = True
     tells_upload_times: bool = True
     upload_time_step: float = 0.0
+    counts_within: float = 0.0
     unsigned_statuses: tuple[int, ...] = (401, 403)
 
     @abstractmethod

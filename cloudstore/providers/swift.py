@@ -1,0 +1,286 @@
+"""The ``swift`` driver: OpenStack Swift by its native API, on our own wire.
+
+Config: `SwiftConfig`; who signs in, and how, stands in `swift_account`. ``store.native`` is a
+``swiftclient.Connection`` (extra ``cloudstore[swift]``, which also fetches the tokens). Keys are sent
+byte-exact, percent-encoded once; metadata percent-encoded, which swiftclient decodes. Beside this file:
+`swift_requests` (tokens, ``/info``), `swift_large` and `swift_segments` (multipart uploads, and what is
+left of them), `swift_administration` (settings, temporary URLs), `swift_messages` (what is sent and
+read), `swift_errors` (what failures mean).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from ..bodies import Payload
+from ..config import Secret
+from ..driver import Flow, Gather, GetResult, OpContext
+from ..errors import (
+    BucketAlreadyExistsError,
+    CloudStoreError,
+    ErrorKind,
+    NotFoundError,
+    UnexpectedResponseError,
+)
+from ..listing import page_token
+from ..model import (
+    BucketInfo,
+    CopyOptions,
+    DeleteOptions,
+    GetOptions,
+    ListOptions,
+    Page,
+    PutOptions,
+    PutResult,
+)
+from . import swift_errors as errors
+from . import swift_messages as messages
+from .swift_account import AccountConfig, connect, settled
+from .swift_administration import AdministeredSwift
+from .swift_large import AT_ONCE, LargeObjects, Replaced
+from .swift_requests import BUCKET_NAMES, CAPABILITIES, KEYS, LIMITS
+from .swift_segments import SUFFIX
+
+__all__ = ["SwiftConfig", "SwiftDriver"]
+
+ACCOUNT_PAGE = 10_000
+"""``account_listing_limit`` of swift.conf."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwiftConfig(AccountConfig):
+    """An account of an OpenStack Swift.
+
+    Attributes:
+        temp_url_key: signs presigned URLs; None is the account's own, which its owner may read
+            (``X-Account-Meta-Temp-URL-Key``, else the second one).
+    """
+
+    scheme: ClassVar[str] = "swift"
+
+    temp_url_key: Secret | None = None
+
+    def create_driver(self) -> SwiftDriver:
+        """The driver of this account."""
+        return SwiftDriver(self)
+
+
+class SwiftDriver(LargeObjects, AdministeredSwift):
+    """See the module. All writes are idempotent to the runtime: of a conditional one whose answer was
+    lost, the facade finds out by its write-id."""
+
+    scheme: ClassVar[str] = "swift"
+
+    def __init__(self, config: SwiftConfig) -> None:
+        self._config = settled(config)
+        self._temp_url_key = config.temp_url_key
+        self.capabilities, self.limits = CAPABILITIES, LIMITS
+        self.key_rule, self.bucket_name_rule = KEYS, BUCKET_NAMES
+        self.vendor_options = MappingProxyType({"swift": frozenset[str]()})
+        named = urlsplit(self._config.storage_url or self._config.auth_url or "")
+        self.endpoint = f"{named.scheme}://{named.netloc}"
+        self._native: Any = None
+        self._lock = threading.Lock()
+
+    @property
+    def native(self) -> Any:
+        """A ``swiftclient.Connection`` of this account, without retries. It is for one thread.
+
+        Raises:
+            MissingDependencyError: python-swiftclient is not installed.
+        """
+        with self._lock:
+            if self._native is None:
+                self._native = connect(self._config)
+            return self._native
+
+    def close(self) -> None:
+        """Closes the native connection."""
+        with self._lock:
+            native, self._native = self._native, None
+        if native is not None:
+            native.close()
+
+    # --- buckets ---
+
+    def create_bucket(self, ctx: OpContext, bucket: str) -> Flow[BucketInfo]:
+        """See `Driver`. Swift takes an existing container for a success, and says so (202)."""
+        answer = yield from self._send(ctx, "PUT", bucket, missing=ErrorKind.NOT_FOUND)
+        if answer.status == 202:
+            raise BucketAlreadyExistsError("there is a bucket of this name")
+        return BucketInfo(bucket, None, self._config.region)
+
+    def delete_bucket(self, ctx: OpContext, bucket: str) -> Flow[None]:
+        """See `Driver`. Uploads under way go with it."""
+        yield from self._send(ctx, "DELETE", bucket)
+        if self.capabilities.multipart:
+            yield from self._drop_segments(ctx, bucket)
+
+    def head_bucket(self, ctx: OpContext, bucket: str) -> Flow[BucketInfo]:
+        """See `Driver`. Of a large object its size counts the manifest only."""
+        answer = yield from self._send(ctx, "HEAD", bucket)
+        return messages.bucket_info(bucket, answer.headers, self._config.region)
+
+    def list_buckets(self, ctx: OpContext) -> Flow[list[BucketInfo]]:
+        """See `Driver`. Containers of segments are not shown."""
+        found: list[BucketInfo] = []
+        marker = ""
+        while True:
+            query = [("format", "json"), ("limit", str(ACCOUNT_PAGE))]
+            if marker:
+                query.append(("marker", marker))
+            answer = yield from self._send(ctx, "GET", "", "", query, missing=ErrorKind.NOT_FOUND)
+            rows = [] if answer.status == 204 else errors.read_json(answer, list)
+            page = messages.bucket_infos(rows, self._config.region)
+            found += [info for info in page if not info.name.endswith(SUFFIX)]
+            if len(page) < ACCOUNT_PAGE:
+                return sorted(found, key=lambda info: info.name)
+            if page[-1].name == marker:
+                raise UnexpectedResponseError("the listing goes round in a circle")
+            marker = page[-1].name
+
+    # --- objects ---
+
+    def put_object(
+        self, ctx: OpContext, bucket: str, key: str, payload: Payload, options: PutOptions
+    ) -> Flow[PutResult]:
+        """See `Driver`."""
+        headers = messages.head_headers(options, self._metadata_limits)
+        if options.if_absent:
+            headers["if-none-match"] = "*"
+        headers["etag"] = options.checksums.get("md5") or (yield from self._md5(ctx, payload))
+        old: Replaced = {}
+        if not options.if_absent:
+            old = yield from self._replaced(ctx, bucket, key)
+        missing = ErrorKind.BUCKET_NOT_FOUND
+        answer = yield from self._send(ctx, "PUT", bucket, key, (), headers, payload, missing=missing)
+        if old and answer.status == 201:  # 202: something newer was there already
+            yield from self._discard(ctx, bucket, key, old)
+        result = messages.put_result(answer)
+        result.checksums = {"md5": headers["etag"]}
+        return result
+
+    def get_object(self, ctx: OpContext, bucket: str, key: str, options: GetOptions) -> Flow[GetResult]:
+        """See `Driver`."""
+        headers = messages.read_conditions(options)
+        span = options.range
+        if not span.is_whole:
+            headers["range"] = messages.range_header(span)
+        answer = yield from self._send(ctx, "GET", bucket, key, (), headers, buffered=False)
+        try:
+            return messages.opened(key, span, answer)
+        except BaseException as exc:
+            if answer.body is not None:
+                answer.body.close()
+            if isinstance(exc, UnexpectedResponseError):
+                exc.status, exc.request_id = answer.status, errors.request_id(answer)
+            raise
+
+    def delete_object(
+        self, ctx: OpContext, bucket: str, key: str, options: DeleteOptions
+    ) -> Flow[None]:
+        """See `Driver`."""
+        old = yield from self._replaced(ctx, bucket, key)
+        try:
+            yield from self._send(ctx, "DELETE", bucket, key)
+        except NotFoundError:
+            # Gone it is, perhaps by an attempt of ours whose answer was lost.
+            yield from self._discard(ctx, bucket, key, old)
+            raise
+        yield from self._discard(ctx, bucket, key, old)
+
+    def delete_objects(
+        self, ctx: OpContext, bucket: str, keys: Sequence[str]
+    ) -> Flow[dict[str, CloudStoreError]]:
+        """See `Driver`. Where there are large objects, each key is looked at first."""
+        wanted = list(dict.fromkeys(keys))
+        if not self._has_bulk_delete:
+            return (yield from self._delete_singly(ctx, bucket, wanted))
+        replaced: list[Replaced] = [{} for _ in wanted]
+        if (yield from self._has_segments(ctx, bucket)):
+            looks = (self._segments_of(ctx, bucket, key) for key in wanted)
+            replaced = yield Gather(looks, limit=AT_ONCE)
+        failed = yield from self._bulk_delete(ctx, bucket, wanted)
+        for key, old in zip(wanted, replaced, strict=True):
+            if key not in failed:
+                yield from self._discard(ctx, bucket, key, old)
+        return failed
+
+    def _delete_singly(
+        self, ctx: OpContext, bucket: str, keys: Sequence[str]
+    ) -> Flow[dict[str, CloudStoreError]]:
+        singly = (self.delete_object(ctx, bucket, key, DeleteOptions()) for key in keys)
+        results = yield Gather(singly, limit=AT_ONCE, fail_fast=False)
+        failed: dict[str, CloudStoreError] = {}
+        missing = False
+        for key, result in zip(keys, results, strict=True):
+            if isinstance(result, NotFoundError):
+                missing = True
+            elif isinstance(result, CloudStoreError):
+                failed[key] = result
+            elif isinstance(result, Exception):
+                raise result
+        if missing:
+            yield from self._send(ctx, "HEAD", bucket)
+        return failed
+
+    def copy_object(
+        self,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        to_bucket: str,
+        to_key: str,
+        options: CopyOptions,
+    ) -> Flow[PutResult]:
+        """See `Driver`. A large object is copied into one piece, which shares no segment with it."""
+        headers = messages.copy_source(bucket, key, options)
+        if options.replace is not None:
+            headers["x-fresh-metadata"] = "true"
+            headers |= messages.head_headers(options.replace, self._metadata_limits)
+        old = yield from self._replaced(ctx, to_bucket, to_key)
+        try:
+            answer = yield from self._send(ctx, "PUT", to_bucket, to_key, (), headers)
+        except NotFoundError:
+            yield from self._send(ctx, "HEAD", to_bucket)  # or is it the target's bucket?
+            raise
+        if answer.status == 201:
+            yield from self._discard(ctx, to_bucket, to_key, old)
+        return messages.put_result(answer)
+
+    def update_metadata(
+        self,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        metadata: Mapping[str, str],
+        if_match: str | None,
+    ) -> Flow[PutResult]:
+        """See `Driver`. A POST takes away what it does not say, so all is read before."""
+        head = yield from self._send(ctx, "HEAD", bucket, key)
+        headers = messages.kept_headers(head.headers)
+        headers |= messages.metadata_headers(metadata, self._metadata_limits)
+        yield from self._send(ctx, "POST", bucket, key, (), headers)
+        return PutResult(messages.etag_of(head.headers.get("etag")))
+
+    def list_page(self, ctx: OpContext, bucket: str, options: ListOptions) -> Flow[Page]:
+        """See `Driver`. A common prefix that is `start_after` itself is a page of its own."""
+        peek = messages.peek_options(options)
+        asked = peek or options
+        if "\0" in options.prefix + options.delimiter:
+            asked = replace(options, prefix=options.prefix.replace("\0", ""), delimiter="", limit=1)
+        query = messages.list_query(asked)
+        answer = yield from self._send(ctx, "GET", bucket, "", query)
+        rows = [] if answer.status == 204 else errors.read_json(answer, list)
+        if "\0" in options.prefix:
+            return Page()  # no key has one, and the bucket is there
+        page = messages.page_of(rows, asked.limit)
+        if peek is not None:
+            shown = [peek.prefix] if page.objects else []
+            return Page([], shown, page_token(peek.prefix))
+        return page

@@ -1,0 +1,531 @@
+"""Large objects of the ``swift`` driver: multipart uploads as static large objects.
+
+An object in parts is a manifest (``slo`` middleware) that names segments in ``<bucket>_segments``.
+Swift itself never removes a segment. So whatever replaces or deletes a manifest looks first, and
+removes the segments afterwards, in this order:
+
+1. upload: the record (open), the segments, the manifest, the record again (complete).
+2. replacing and deleting: read the old manifest, write or delete, delete its segments, then its record.
+3. aborting: the record (aborting), look whether the object is this upload, segments, record.
+
+So no object that was acknowledged lacks a segment, whenever a process ends; at worst segments are left
+that no object names, with their record: `list_uploads` shows them, so ``abort_stale_uploads`` removes
+them. Completion and abortion at the same time: each writes first and looks then, so one of them sees
+the other. An abortion that sees the object stops, a completion that sees the abortion takes it back.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ..bodies import BytesPayload, Payload
+from ..driver import Call, Flow, Gather, Once, OnceValue, OpContext, Response
+from ..errors import (
+    BucketNotFoundError,
+    CloudStoreError,
+    ErrorKind,
+    InvalidPartError,
+    NotFoundError,
+    UnavailableError,
+    UploadNotFoundError,
+)
+from ..listing import page_token, token_position
+from ..model import (
+    ByteRange,
+    CompleteOptions,
+    CopyOptions,
+    GetOptions,
+    ListOptions,
+    ObjectInfo,
+    Part,
+    PartPage,
+    PutOptions,
+    PutResult,
+    UploadInfo,
+    UploadPage,
+    UploadRef,
+)
+from ..wire.dates import iso_time
+from . import swift_errors as errors
+from . import swift_messages as messages
+from . import swift_segments as segments
+from .swift_requests import SwiftRequests
+from .swift_segments import ABORTING, COMPLETE, OPEN, Record, Segment, container_of, record_name
+
+__all__ = ["LargeObjects", "Replaced"]
+
+INLINE_HASH_BYTES = 128 * 1024
+"""Up to this size hashing is not worth a thread: about 0.2 ms."""
+NO_SEGMENTS_SECONDS = 60.0
+"""How long a bucket is taken for one without large objects after it was seen to be one. If another
+process makes the first one meanwhile, and this one replaces it, its segments are left until
+``abort_stale_uploads``."""
+SEGMENTS_SECONDS = 600.0
+AT_ONCE = 16
+ROUNDS = 3
+"""How often an abortion looks for parts that came meanwhile."""
+EXPIRY_MARGIN_SECONDS = 24 * 3600
+"""So much later than their object its segments expire: whoever reads it then may go on."""
+
+NEWEST = {"x-newest": "true"}
+"""Has a proxy ask all replicas, for what decides whether segments may go."""
+
+Replaced = Mapping[str, Sequence[str]]
+"""Upload ids, and the names of the segments that a manifest had of each."""
+
+log = logging.getLogger("cloudstore")
+
+
+class LargeObjects(SwiftRequests):
+    """The half of the driver that knows of segments."""
+
+    # --- what a write replaces ---
+
+    def _has_segments(self, ctx: OpContext, bucket: str) -> Flow[bool]:
+        """Whether a bucket may hold objects in parts. Known for a while: small writes pay nothing."""
+        if not self.capabilities.multipart:
+            return False
+
+        def look() -> Flow[OnceValue[bool]]:
+            try:
+                yield from self._send(ctx, "HEAD", container_of(bucket))
+            except BucketNotFoundError:
+                return OnceValue(False, NO_SEGMENTS_SECONDS)
+            return OnceValue(True, SEGMENTS_SECONDS)
+
+        found: bool = yield Once(self, ctx, f"segments of {bucket}", look)
+        return found
+
+    def _replaced(self, ctx: OpContext, bucket: str, key: str) -> Flow[Replaced]:
+        """The segments of ours that the object of this name is made of, now."""
+        if not (yield from self._has_segments(ctx, bucket)):
+            return {}
+        return (yield from self._segments_of(ctx, bucket, key))
+
+    def _segments_of(
+        self, ctx: OpContext, bucket: str, key: str, headers: Mapping[str, str] = NEWEST
+    ) -> Flow[Replaced]:
+        try:
+            head = yield from self._send(ctx, "HEAD", bucket, key, (), headers)
+            if not messages.is_manifest(head.headers):
+                return {}
+            query = [("multipart-manifest", "get")]
+            answer = yield from self._send(ctx, "GET", bucket, key, query, headers)
+        except NotFoundError:
+            return {}
+        if not messages.is_manifest(answer.headers):
+            return {}  # it was replaced just now, by something in one piece
+        return segments.own_segments(errors.read_json(answer, list), bucket, key)
+
+    def _discard(self, ctx: OpContext, bucket: str, key: str, replaced: Replaced) -> Flow[None]:
+        """Removes segments that no object has any more. What fails is left to `list_uploads`."""
+        for upload_id, names in replaced.items():
+            try:
+                yield from self._delete_names(ctx, container_of(bucket), names)
+                record = record_name(key, upload_id)
+                yield from self._delete_names(ctx, container_of(bucket), [record])
+            except CloudStoreError as exc:
+                log.warning(
+                    "segments of the former %s/%s are left, until its upload %s is aborted: %s",
+                    bucket,
+                    key,
+                    upload_id,
+                    exc,
+                )
+
+    def _delete_names(self, ctx: OpContext, container: str, names: Iterable[str]) -> Flow[None]:
+        """Deletes objects that may be gone already; raises the first failure."""
+        wanted = list(names)
+        if len(wanted) > 1 and self._has_bulk_delete:
+            batch = self.limits.delete_batch
+            for first in range(0, len(wanted), batch):
+                some = wanted[first : first + batch]
+                failed = yield from self._bulk_delete(ctx, container, some)
+                for error in failed.values():
+                    raise error
+            return
+        yield Gather((self._delete_name(ctx, container, name) for name in wanted), limit=AT_ONCE)
+
+    def _delete_name(self, ctx: OpContext, container: str, name: str) -> Flow[None]:
+        with suppress(NotFoundError):
+            yield from self._send(ctx, "DELETE", container, name)
+
+    def _bulk_delete(
+        self, ctx: OpContext, bucket: str, keys: Sequence[str]
+    ) -> Flow[dict[str, CloudStoreError]]:
+        """Deletes up to a batch; returns what failed. Missing ones are as they shall be.
+
+        Raises:
+            BucketNotFoundError
+            UnavailableError: it gave up on the way.
+        """
+        paths = {messages.path_of(bucket, key): key for key in keys}
+        headers = {"content-type": "text/plain", "accept": "application/json"}
+        payload = messages.deletion_body(paths)
+        answer = yield from self._send(ctx, "POST", "", "", [("bulk-delete", "")], headers, payload)
+        said = errors.read_json(answer, dict, only_read=False)
+        rows = said.get("Errors")
+        failed = {}
+        for row in rows if isinstance(rows, list) else ():
+            path, words = (str(row[0]), str(row[1])) if len(row) > 1 else ("", "")
+            name = paths.get("/" + path.removeprefix("/"))
+            if name is not None:
+                failed[name] = errors.deletion_error(words)
+        counts = [said.get(name) for name in ("Number Deleted", "Number Not Found")]
+        done = sum(count for count in counts if isinstance(count, int))
+        if done + len(failed) < len(paths):
+            raise UnavailableError(
+                f"the bulk delete ended early: {said.get('Response Status')} "
+                f"{said.get('Response Body')}"[:500],
+                request_id=errors.request_id(answer),
+                outcome="unknown",
+                retryable=True,
+            )
+        if counts[1]:
+            yield from self._send(ctx, "HEAD", bucket)  # is it the bucket that is missing?
+        return failed
+
+    def _drop_segments(self, ctx: OpContext, bucket: str) -> Flow[None]:
+        """Removes what is ours beside a bucket that is gone, and its container where that is empty."""
+        container = container_of(bucket)
+        marker = ""
+        try:
+            while True:
+                rows = yield from self._rows(ctx, container, segments.NAMESPACE, marker)
+                names = [row["name"] for row in rows]
+                yield from self._delete_names(ctx, container, names)
+                if len(rows) < self.limits.page_size:
+                    break
+                marker = names[-1]
+            yield from self._send(ctx, "DELETE", container)
+        except CloudStoreError as exc:
+            if exc.kind not in (ErrorKind.BUCKET_NOT_FOUND, ErrorKind.BUCKET_NOT_EMPTY):
+                log.warning("segments of the former bucket %s are left: %s", bucket, exc)
+
+    def _rows(
+        self, ctx: OpContext, container: str, prefix: str, marker: str
+    ) -> Flow[list[dict[str, Any]]]:
+        """A page of a listing, as it comes."""
+        options = ListOptions(prefix, start_after=marker, limit=self.limits.page_size)
+        answer = yield from self._send(ctx, "GET", container, "", messages.list_query(options))
+        if answer.status == 204:
+            return []
+        rows: list[dict[str, Any]] = errors.read_json(answer, list)
+        messages.page_of(rows, options.limit)  # checks them
+        return rows
+
+    # --- bodies ---
+
+    def _md5(self, ctx: OpContext, payload: Payload) -> Flow[str]:
+        if payload.blocks or payload.size > INLINE_HASH_BYTES:
+            found: str = yield Call(None, ctx, payload.digest, "md5")
+            return found
+        return payload.digest("md5")
+
+    def head_object(
+        self, ctx: OpContext, bucket: str, key: str, options: GetOptions
+    ) -> Flow[ObjectInfo]:
+        """See `Driver`."""
+        headers = messages.read_conditions(options)
+        answer = yield from self._send(ctx, "HEAD", bucket, key, (), headers)
+        return messages.object_info(key, answer.headers, messages.stated_length(answer))
+
+    # --- multipart ---
+
+    def create_multipart(
+        self, ctx: OpContext, bucket: str, key: str, options: PutOptions
+    ) -> Flow[UploadRef]:
+        """See `Driver`."""
+        head = yield from self._send(ctx, "HEAD", bucket)
+        headers = messages.head_headers(replace(options, expires_in=None), self._metadata_limits)
+        ref = UploadRef(self.scheme, bucket, key, f"{ctx.random.getrandbits(64):016x}")
+        record = Record(headers, options.expires_in)
+        if not (yield from self._has_segments(ctx, bucket)):
+            yield from self._make_container(ctx, bucket, head)
+        try:
+            yield from self._write_record(ctx, ref, OPEN, record)
+        except BucketNotFoundError:  # somebody has removed it meanwhile
+            yield from self._make_container(ctx, bucket, head)
+            yield from self._write_record(ctx, ref, OPEN, record)
+        return ref
+
+    def _make_container(self, ctx: OpContext, bucket: str, head: Response) -> Flow[None]:
+        """The bucket's container of segments: who may read the one may read the other."""
+        readers = messages.segment_readers(head.headers.get("x-container-read", ""))
+        headers = {"x-container-read": readers} if readers else {}
+        yield from self._send(ctx, "PUT", container_of(bucket), "", (), headers)
+
+        def known() -> Flow[OnceValue[bool]]:
+            yield from ()
+            return OnceValue(True, SEGMENTS_SECONDS)
+
+        yield Once(self, ctx, f"segments of {bucket}", known, stale=False)
+
+    def _write_record(self, ctx: OpContext, ref: UploadRef, state: str, record: Record) -> Flow[None]:
+        payload = record.payload()
+        headers = {"content-type": state, "etag": payload.digest("md5")}
+        if state == COMPLETE and record.expires_in is not None:
+            headers["x-delete-after"] = str(math.ceil(record.expires_in) + EXPIRY_MARGIN_SECONDS)
+        name = record_name(ref.key, ref.upload_id)
+        missing = ErrorKind.BUCKET_NOT_FOUND
+        yield from self._send(
+            ctx, "PUT", container_of(ref.bucket), name, (), headers, payload, missing=missing
+        )
+
+    def _read_record(self, ctx: OpContext, ref: UploadRef) -> Flow[tuple[str, Record]]:
+        """How far an upload is, and what it shall be.
+
+        Raises:
+            UploadNotFoundError
+        """
+        name, missing = record_name(ref.key, ref.upload_id), ErrorKind.UPLOAD_NOT_FOUND
+        answer = yield from self._send(
+            ctx, "GET", container_of(ref.bucket), name, (), NEWEST, missing=missing
+        )
+        state = answer.headers.get("content-type", "").partition(";")[0]
+        return state, segments.read_record(answer.content)
+
+    def _open_record(self, ctx: OpContext, ref: UploadRef) -> Flow[Record]:
+        """What an upload shall be that is under way.
+
+        Raises:
+            UploadNotFoundError
+        """
+        state, record = yield from self._read_record(ctx, ref)
+        if state != OPEN:
+            raise UploadNotFoundError("this upload is over")
+        return record
+
+    def upload_part(self, ctx: OpContext, ref: UploadRef, number: int, payload: Payload) -> Flow[Part]:
+        """See `Driver`. Looks at the record afterwards: whoever aborts has changed it before looking
+        for parts, so one of the two removes this one."""
+        etag = yield from self._md5(ctx, payload)
+        yield from self._put_segment(ctx, ref, number, {"etag": etag}, payload)
+        return Part(number, etag, payload.size)
+
+    def _put_segment(
+        self,
+        ctx: OpContext,
+        ref: UploadRef,
+        number: int,
+        headers: Mapping[str, str],
+        payload: Payload | None,
+        missing: ErrorKind = ErrorKind.UPLOAD_NOT_FOUND,
+    ) -> Flow[Response]:
+        container = container_of(ref.bucket)
+        name = segments.segment_name(ref.key, ref.upload_id, number, ctx.random.getrandbits(32))
+        sent = {"content-type": "application/octet-stream", **headers}
+        answer = yield from self._send(ctx, "PUT", container, name, (), sent, payload, missing=missing)
+        try:
+            yield from self._open_record(ctx, ref)
+        except UploadNotFoundError:
+            yield from self._delete_name(ctx.for_cleanup(), container, name)
+            raise
+        return answer
+
+    def copy_part(
+        self,
+        ctx: OpContext,
+        ref: UploadRef,
+        number: int,
+        bucket: str,
+        key: str,
+        range: ByteRange,
+        source_if_match: str | None,
+    ) -> Flow[Part]:
+        """See `Driver`."""
+        info = yield from self.head_object(ctx, bucket, key, GetOptions(if_match=source_if_match))
+        start, end = range.resolve(info.size)
+        pinned = CopyOptions(source_if_match=info.etag)
+        headers = {**messages.copy_source(bucket, key, pinned), "x-fresh-metadata": "true"}
+        if end > start:
+            headers["range"] = messages.range_header(ByteRange(start, end))
+        answer = yield from self._put_segment(ctx, ref, number, headers, None, ErrorKind.NOT_FOUND)
+        return Part(number, messages.etag_of(answer.headers.get("etag")) or "", end - start)
+
+    def _held(self, ctx: OpContext, ref: UploadRef) -> Flow[list[Segment]]:
+        """All parts that there are of an upload."""
+        found: list[Segment] = []
+        container, prefix = container_of(ref.bucket), segments.group_prefix(ref.key, ref.upload_id)
+        marker = ""
+        while True:
+            rows = yield from self._rows(ctx, container, prefix, marker)
+            for row in rows:
+                name = str(row["name"])
+                number = segments.segment_of(name, ref.key, ref.upload_id)
+                if number is not None:
+                    size, written = int(str(row["bytes"])), str(row.get("last_modified"))
+                    found.append(Segment(number, name, str(row.get("hash")), size, written))
+            if len(rows) < self.limits.page_size:
+                return found
+            marker = str(rows[-1]["name"])
+
+    def list_parts(self, ctx: OpContext, ref: UploadRef, token: str | None) -> Flow[PartPage]:
+        """See `Driver`. One page holds them all."""
+        yield from self._open_record(ctx, ref)
+        held = yield from self._held(ctx, ref)
+        current = segments.newest(held).values()
+        return PartPage([Part(s.number, s.etag, s.size) for s in current])
+
+    def complete_multipart(
+        self, ctx: OpContext, ref: UploadRef, parts: Sequence[Part], options: CompleteOptions
+    ) -> Flow[PutResult]:
+        """See `Driver`."""
+        record = yield from self._open_record(ctx, ref)
+        held = yield from self._held(ctx, ref)
+        used = segments.chosen(held, parts)
+        old: Replaced = {}
+        if not options.if_absent:
+            old = yield from self._segments_of(ctx, ref.bucket, ref.key)
+        answer = yield from self._write_manifest(ctx, ref, record, used, options)
+        yield from self._check_still_open(ctx, ref, record)
+        yield from self._finish(ctx, ref, record, held, used)
+        if answer.status == 201:
+            yield from self._discard(ctx, ref.bucket, ref.key, old)
+        return messages.put_result(answer)
+
+    def _write_manifest(
+        self,
+        ctx: OpContext,
+        ref: UploadRef,
+        record: Record,
+        used: Sequence[Segment],
+        options: CompleteOptions,
+    ) -> Flow[Response]:
+        headers = dict(record.headers)
+        if record.expires_in is not None:
+            headers["x-delete-at"] = str(math.ceil(ctx.clock.now() + max(1.0, record.expires_in)))
+        if options.if_absent:
+            headers["if-none-match"] = "*"
+        whole = [s for s in used if s.size]  # a manifest names no empty segment
+        query = [("multipart-manifest", "put")] if whole else []
+        payload = segments.manifest(container_of(ref.bucket), whole) if whole else BytesPayload(b"")
+        missing = ErrorKind.BUCKET_NOT_FOUND
+        try:
+            if record.expires_in is not None:
+                at = int(headers["x-delete-at"]) + EXPIRY_MARGIN_SECONDS
+                yield from self._expire(ctx, container_of(ref.bucket), whole, at)
+            return (
+                yield from self._send(
+                    ctx, "PUT", ref.bucket, ref.key, query, headers, payload, missing=missing
+                )
+            )
+        except InvalidPartError:
+            if not (yield from self._is_open(ctx, ref)):
+                raise UploadNotFoundError("this upload was aborted meanwhile") from None
+            raise
+
+    def _expire(self, ctx: OpContext, container: str, used: Sequence[Segment], at: int) -> Flow[None]:
+        """Has segments go some time after their object, which Swift removes without them."""
+        headers = {"x-delete-at": str(at)}
+        missing = ErrorKind.INVALID_PART
+        yield Gather(
+            (self._send(ctx, "POST", container, s.name, (), headers, missing=missing) for s in used),
+            limit=AT_ONCE,
+        )
+
+    def _is_open(self, ctx: OpContext, ref: UploadRef) -> Flow[bool]:
+        try:
+            yield from self._open_record(ctx, ref)
+        except UploadNotFoundError:
+            return False
+        return True
+
+    def _check_still_open(self, ctx: OpContext, ref: UploadRef, record: Record) -> Flow[None]:
+        """Raises UploadNotFoundError where an abortion came between, and takes the manifest back."""
+        try:
+            state, _ = yield from self._read_record(ctx, ref)
+        except UploadNotFoundError:
+            state = ABORTING
+        except CloudStoreError:
+            state = OPEN  # nobody can tell; the object is there
+        if state == ABORTING:
+            if (yield from self._is_live(ctx, ref)):
+                yield from self._delete_name(ctx.for_cleanup(), ref.bucket, ref.key)
+            raise UploadNotFoundError("this upload was aborted meanwhile")
+
+    def _finish(
+        self,
+        ctx: OpContext,
+        ref: UploadRef,
+        record: Record,
+        held: Sequence[Segment],
+        used: Sequence[Segment],
+    ) -> Flow[None]:
+        """What is left to do for an object that is there: its failure is no failure of the object."""
+        needed = {s.name for s in used if s.size}
+        rest = [s.name for s in held if s.name not in needed]
+        container = container_of(ref.bucket)
+        try:
+            if rest:
+                yield from self._delete_names(ctx, container, rest)
+            if needed:
+                yield from self._write_record(ctx, ref, COMPLETE, Record({}, record.expires_in))
+            else:
+                yield from self._delete_name(ctx, container, record_name(ref.key, ref.upload_id))
+        except CloudStoreError as exc:
+            log.warning("the upload %s of %s is done, and still listed: %s", *_about(ref), exc)
+
+    def _is_live(self, ctx: OpContext, ref: UploadRef) -> Flow[bool]:
+        """Whether the object is made of this upload."""
+        return ref.upload_id in (yield from self._segments_of(ctx, ref.bucket, ref.key))
+
+    def abort_multipart(self, ctx: OpContext, ref: UploadRef) -> Flow[None]:
+        """See `Driver`. What a completed upload has left behind goes as well."""
+        state, record = yield from self._read_record(ctx, ref)
+        if state == OPEN:
+            yield from self._write_record(ctx, ref, ABORTING, record)
+        if (yield from self._is_live(ctx, ref)):
+            if state != COMPLETE:
+                yield from self._write_record(ctx, ref, COMPLETE, Record({}, record.expires_in))
+            raise UploadNotFoundError("this upload is complete")
+        container = container_of(ref.bucket)
+        for _ in range(ROUNDS):
+            held = yield from self._held(ctx, ref)
+            if not held:
+                break
+            yield from self._delete_names(ctx, container, [s.name for s in held])
+        yield from self._delete_name(ctx, container, record_name(ref.key, ref.upload_id))
+
+    def list_uploads(
+        self, ctx: OpContext, bucket: str, prefix: str, token: str | None
+    ) -> Flow[UploadPage]:
+        """See `Driver`. Also what is left of completed uploads whose object was replaced: one look at
+        each object in parts."""
+        marker = "" if token is None else token_position(token)
+        container, wanted = container_of(bucket), segments.uploads_prefix(prefix.partition("\0")[0])
+        try:
+            rows = yield from self._rows(ctx, container, wanted, marker)
+        except BucketNotFoundError:
+            rows = []
+        if not rows or not marker:
+            yield from self._send(ctx, "HEAD", bucket)
+        found: list[tuple[UploadInfo, str]] = []
+        for row in rows:
+            names = segments.record_of(str(row["name"]))
+            if names is not None and names[0].startswith(prefix):
+                ref = UploadRef(self.scheme, bucket, *names)
+                began: datetime | None = iso_time(str(row.get("last_modified")))
+                found.append((UploadInfo(ref, began), str(row.get("content_type"))))
+        looks = (self._is_left(ctx, info.ref, state) for info, state in found)
+        shown: list[bool] = yield Gather(looks, limit=AT_ONCE)
+        page = UploadPage([info for (info, _), left in zip(found, shown, strict=True) if left])
+        if len(rows) >= self.limits.page_size:
+            page.token = page_token(str(rows[-1]["name"]))
+        return page
+
+    def _is_left(self, ctx: OpContext, ref: UploadRef, state: str) -> Flow[bool]:
+        """Whether an upload is under way, or has left segments that no object has."""
+        if state != COMPLETE:
+            return True
+        return not (yield from self._is_live(ctx, ref))
+
+
+def _about(ref: UploadRef) -> tuple[str, str]:
+    return ref.upload_id, f"{ref.bucket}/{ref.key}"

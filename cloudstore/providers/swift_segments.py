@@ -1,0 +1,190 @@
+"""Where the parts of large objects are, and how a multipart upload is written down. Pure.
+
+Everything of ours stands in ``<bucket>_segments`` under ``.cs/``, where no other tool writes:
+
+``.cs/u/<key>/<upload id>``
+    the record of an upload: what the object shall be, and as its content type, how far it is.
+``.cs/s/<key>/<upload id>/<number>-<chance>``
+    a part. Uploaded again it gets another name, so no part of an object is ever overwritten.
+
+Neither id nor number hold a slash, so a name is read from its end in one way only, whatever the key.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..bodies import BytesPayload
+from ..errors import InvalidPartError, UnexpectedResponseError
+from ..model import Part
+
+__all__ = [
+    "ABORTING",
+    "COMPLETE",
+    "LONGEST_KEY",
+    "NAMESPACE",
+    "OPEN",
+    "SUFFIX",
+    "Record",
+    "Segment",
+    "chosen",
+    "container_of",
+    "group_prefix",
+    "manifest",
+    "newest",
+    "own_segments",
+    "read_record",
+    "record_name",
+    "record_of",
+    "segment_name",
+    "segment_of",
+    "uploads_prefix",
+]
+
+SUFFIX = "_segments"
+"""As `swift upload` names them."""
+NAMESPACE = ".cs/"
+UPLOADS, SEGMENTS = ".cs/u/", ".cs/s/"
+ID_DIGITS, NUMBER_DIGITS, CHANCE_DIGITS = 16, 5, 8
+MAX_NAME_BYTES = 1024
+"""``max_object_name_length`` of swift.conf."""
+LONGEST_KEY = MAX_NAME_BYTES - len(SEGMENTS) - ID_DIGITS - NUMBER_DIGITS - CHANCE_DIGITS - 3
+"""In bytes: the name of each part holds the key."""
+
+OPEN = "application/x-cloudstore-upload"
+ABORTING = "application/x-cloudstore-aborted-upload"
+COMPLETE = "application/x-cloudstore-completed-upload"
+"""Content types of records: how far an upload is. A container's listing shows them."""
+
+_RECORD = re.compile(rf"{re.escape(UPLOADS)}(.+)/([0-9a-f]{{{ID_DIGITS}}})\Z", re.DOTALL)
+_SEGMENT = re.compile(
+    rf"{re.escape(SEGMENTS)}(.+)/([0-9a-f]{{{ID_DIGITS}}})/"
+    rf"([0-9]{{{NUMBER_DIGITS}}})-[0-9a-f]{{{CHANCE_DIGITS}}}\Z",
+    re.DOTALL,
+)
+
+
+class Record(NamedTuple):
+    """What an upload shall become.
+
+    Attributes:
+        headers: of the object.
+        expires_in: seconds, from its completion on, or None.
+    """
+
+    headers: Mapping[str, str]
+    expires_in: float | None
+
+    def payload(self) -> BytesPayload:
+        """As it is stored."""
+        return BytesPayload(json.dumps(self._asdict()).encode())
+
+
+class Segment(NamedTuple):
+    """A part as a listing shows it."""
+
+    number: int
+    name: str
+    etag: str
+    size: int
+    written: str
+
+
+def read_record(content: bytes) -> Record:
+    """What `Record.payload` made.
+
+    Raises:
+        UnexpectedResponseError
+    """
+    try:
+        found = json.loads(content)
+        headers, expires_in = found["headers"], found["expires_in"]
+        if not all(isinstance(text, str) for pair in headers.items() for text in pair):
+            raise TypeError("no headers")
+        return Record(headers, None if expires_in is None else float(expires_in))
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise UnexpectedResponseError("the record of this upload is not one of ours") from exc
+
+
+def container_of(bucket: str) -> str:
+    """Where the parts of a bucket's objects are."""
+    return bucket + SUFFIX
+
+
+def uploads_prefix(prefix: str) -> str:
+    """Where the records of keys with this prefix are."""
+    return UPLOADS + prefix
+
+
+def record_name(key: str, upload_id: str) -> str:
+    """Of an upload's record."""
+    return f"{UPLOADS}{key}/{upload_id}"
+
+
+def record_of(name: str) -> tuple[str, str] | None:
+    """Key and upload id of a record's name."""
+    found = _RECORD.match(name)
+    return None if found is None else (found[1], found[2])
+
+
+def group_prefix(key: str, upload_id: str = "") -> str:
+    """What the names of an upload's parts begin with; without an id, those of a key."""
+    return f"{SEGMENTS}{key}/{upload_id}/" if upload_id else f"{SEGMENTS}{key}/"
+
+
+def segment_name(key: str, upload_id: str, number: int, chance: int) -> str:
+    """Of a part; `chance` makes it another each time."""
+    return f"{group_prefix(key, upload_id)}{number:0{NUMBER_DIGITS}}-{chance:0{CHANCE_DIGITS}x}"
+
+
+def segment_of(name: str, key: str, upload_id: str) -> int | None:
+    """The number of a part of this very upload."""
+    found = _SEGMENT.match(name)
+    return int(found[3]) if found is not None and (found[1], found[2]) == (key, upload_id) else None
+
+
+def newest(segments: Iterable[Segment]) -> dict[int, Segment]:
+    """Of each number the part that was written last."""
+    return {s.number: s for s in sorted(segments, key=lambda s: (s.number, s.written, s.name))}
+
+
+def chosen(held: Iterable[Segment], parts: Sequence[Part]) -> list[Segment]:
+    """The segments of these parts.
+
+    Raises:
+        InvalidPartError: a part is not there, or is another.
+    """
+    current = newest(held)
+    found = []
+    for part in parts:
+        segment = current.get(part.number)
+        if segment is None or segment.etag != part.etag:
+            raise InvalidPartError(f"part {part.number} is not there, or is another")
+        found.append(segment)
+    return found
+
+
+def manifest(container: str, segments: Iterable[Segment]) -> BytesPayload:
+    """The body of a manifest. Swift compares each ETag and size with what is there."""
+    rows = [{"path": f"/{container}/{s.name}", "etag": s.etag, "size_bytes": s.size} for s in segments]
+    return BytesPayload(json.dumps(rows).encode())
+
+
+def own_segments(rows: Sequence[Any], bucket: str, key: str) -> dict[str, list[str]]:
+    """The segments of ours that a manifest of this object names, by upload id.
+
+    Those of other tools are left alone: whether other objects share them, nobody knows.
+    """
+    found: dict[str, list[str]] = {}
+    start = f"/{container_of(bucket)}/"
+    for row in rows:
+        path = row.get("name") if isinstance(row, dict) else None
+        if isinstance(path, str) and path.startswith(start):
+            name = path[len(start) :]
+            parts = _SEGMENT.match(name)
+            if parts is not None and parts[1] == key:
+                found.setdefault(parts[2], []).append(name)
+    return found
