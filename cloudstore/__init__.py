@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from .aio import AsyncStore
     from .providers.local import LocalConfig
     from .providers.memory import MemoryConfig
+    from .providers.qiniu import QiniuConfig
     from .providers.s3 import S3Config
     from .providers.swift import SwiftConfig
 
@@ -127,6 +128,7 @@ __all__ = [
     "PreconditionFailedError",
     "PresignedRequest",
     "PutResult",
+    "QiniuConfig",
     "QuotaExceededError",
     "RangeNotSatisfiableError",
     "RateLimitedError",
@@ -156,6 +158,7 @@ _LAZY = {
     "AsyncStore": "cloudstore.aio",
     "LocalConfig": "cloudstore.providers.local",
     "MemoryConfig": "cloudstore.providers.memory",
+    "QiniuConfig": "cloudstore.providers.qiniu",
     "S3Config": "cloudstore.providers.s3",
     "SwiftConfig": "cloudstore.providers.swift",
 }

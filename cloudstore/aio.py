@@ -40,7 +40,7 @@ from .model import (
 )
 from .multipart import AsyncMultipartUpload
 from .object import AsyncObject, AsyncObjectOpening, ObjectList
-from .options import CopyOptions, ReadOptions, WriteOptions
+from .options import CopyOptions, ReadOptions, VendorOptions, WriteOptions
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .runtime.tasks import AsyncRunner, AsyncTransport
 from .sources import AsyncData
@@ -447,11 +447,17 @@ class AsyncStore:
         expires_in: float | timedelta = 3600,
         content_type: str | None = None,
         max_size: int | None = None,
+        vendor_options: VendorOptions | None = None,
         timeout: Seconds = None,
     ) -> PresignedRequest:
         """See `Store.presign_post`."""
         ctx = self._context("presign_post", bucket, key, timeout)
-        options = {"expires_in": expires_in, "content_type": content_type, "max_size": max_size}
+        options = {
+            "expires_in": expires_in,
+            "content_type": content_type,
+            "max_size": max_size,
+            "vendor_options": vendor_options,
+        }
         return await self._run(ctx, self._operations.presign(ctx, bucket, key, "POST", options))
 
     async def get_account(self, *, timeout: Seconds = None) -> AccountInfo:

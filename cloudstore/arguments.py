@@ -360,6 +360,11 @@ def put_options(
     if expires_in is not None:
         require(driver, "expires_in")
         options.expires_in = seconds("expires_in", expires_in)
+        step = driver.limits.expires_step
+        if step and options.expires_in % step:
+            raise InvalidArgumentError(
+                f"expires_in: {driver.scheme} counts in steps of {step} seconds, and rounds nothing"
+            )
     if if_absent and if_match is not None:
         raise InvalidArgumentError("if_absent and if_match exclude each other")
     if if_absent:

@@ -21,7 +21,7 @@ from .model import (
     UploadRef,
 )
 from .object import AsyncObject, AsyncObjectOpening, Object, ObjectList
-from .options import CopyOptions, ReadOptions, WriteOptions
+from .options import CopyOptions, ReadOptions, VendorOptions, WriteOptions
 from .uploads import Progress
 
 if TYPE_CHECKING:
@@ -393,6 +393,7 @@ class Bucket(_BucketBase):
         expires_in: float | timedelta = 3600,
         content_type: str | None = None,
         max_size: int | None = None,
+        vendor_options: VendorOptions | None = None,
         timeout: Seconds = None,
     ) -> PresignedRequest:
         """See `Store.presign_post`."""
@@ -402,6 +403,7 @@ class Bucket(_BucketBase):
             expires_in=expires_in,
             content_type=content_type,
             max_size=max_size,
+            vendor_options=vendor_options,
             timeout=timeout,
         )
 
@@ -725,6 +727,7 @@ class AsyncBucket(_BucketBase):
         expires_in: float | timedelta = 3600,
         content_type: str | None = None,
         max_size: int | None = None,
+        vendor_options: VendorOptions | None = None,
         timeout: Seconds = None,
     ) -> PresignedRequest:
         """See `Store.presign_post`."""
@@ -734,6 +737,7 @@ class AsyncBucket(_BucketBase):
             expires_in=expires_in,
             content_type=content_type,
             max_size=max_size,
+            vendor_options=vendor_options,
             timeout=timeout,
         )
 

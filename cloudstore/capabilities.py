@@ -7,6 +7,7 @@ before a byte is sent; engines over several drivers intersect them with ``&``. P
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -193,6 +194,8 @@ class Limits:
     max_presign_seconds: int = 7 * 24 * 3600
     max_tags: int = S3_MAX_TAGS
     """The most tags of one object."""
+    expires_step: int = 0
+    """Seconds of which `expires_in` must be a multiple; 0 takes any."""
 
     _SMALLEST_WINS = (
         "max_put_size",
@@ -215,6 +218,9 @@ class Limits:
         return Limits(
             **narrowed,
             min_part_size=max(self.min_part_size, other.min_part_size),
+            expires_step=math.lcm(self.expires_step or 1, other.expires_step or 1)
+            if self.expires_step or other.expires_step
+            else 0,
             metadata_name_chars="".join(
                 c for c in self.metadata_name_chars if c in other.metadata_name_chars
             ),

@@ -29,6 +29,7 @@ _BUILT_IN: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "file": ("cloudstore.providers.local", "LocalConfig"),
         "memory": ("cloudstore.providers.memory", "MemoryConfig"),
+        "qiniu": ("cloudstore.providers.qiniu", "QiniuConfig"),
         "s3": ("cloudstore.providers.s3", "S3Config"),
         "swift": ("cloudstore.providers.swift", "SwiftConfig"),
     }

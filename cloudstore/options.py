@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TypedDict
 
-__all__ = ["CopyConditions", "HeaderOptions", "ReadOptions", "WriteOptions"]
+__all__ = ["CopyConditions", "HeaderOptions", "ReadOptions", "VendorOptions", "WriteOptions"]
 
-_VendorOptions = Mapping[str, Mapping[str, object]]
+VendorOptions = Mapping[str, Mapping[str, object]]
 
 
 class HeaderOptions(TypedDict, total=False):
@@ -46,7 +46,7 @@ class WriteOptions(HeaderOptions, total=False):
     if_absent: bool
     if_match: str | None
     checksum: Mapping[str, str] | None
-    vendor_options: _VendorOptions | None
+    vendor_options: VendorOptions | None
 
 
 class ReadOptions(TypedDict, total=False):
@@ -66,7 +66,7 @@ class ReadOptions(TypedDict, total=False):
     if_none_match: str | None
     if_modified_since: datetime | None
     version: str | None
-    vendor_options: _VendorOptions | None
+    vendor_options: VendorOptions | None
 
 
 class CopyConditions(TypedDict, total=False):
@@ -80,7 +80,7 @@ class CopyConditions(TypedDict, total=False):
     if_absent: bool
     if_match: str | None
     source_if_match: str | None
-    vendor_options: _VendorOptions | None
+    vendor_options: VendorOptions | None
 
 
 class CopyOptions(CopyConditions, HeaderOptions, total=False):

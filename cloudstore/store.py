@@ -41,7 +41,7 @@ from .model import (
 )
 from .multipart import MultipartUpload
 from .object import Object, ObjectList
-from .options import CopyOptions, ReadOptions, WriteOptions
+from .options import CopyOptions, ReadOptions, VendorOptions, WriteOptions
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .runtime.threads import SyncRunner, SyncTransport
 from .sources import Data
@@ -560,15 +560,25 @@ class Store:
         expires_in: float | timedelta = 3600,
         content_type: str | None = None,
         max_size: int | None = None,
+        vendor_options: VendorOptions | None = None,
         timeout: Seconds = None,
     ) -> PresignedRequest:
         """A form upload that a browser may send: its `fields` go before the file.
 
         Args:
             max_size: in bytes.
+            vendor_options: per vendor, what only that vendor knows.
+
+        Raises:
+            UnsupportedError, InvalidArgumentError
         """
         ctx = self._context("presign_post", bucket, key, timeout)
-        options = {"expires_in": expires_in, "content_type": content_type, "max_size": max_size}
+        options = {
+            "expires_in": expires_in,
+            "content_type": content_type,
+            "max_size": max_size,
+            "vendor_options": vendor_options,
+        }
         return self._run(ctx, self._operations.presign(ctx, bucket, key, "POST", options))
 
     def get_account(self, *, timeout: Seconds = None) -> AccountInfo:

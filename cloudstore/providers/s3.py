@@ -63,6 +63,7 @@ from ..model import (
     UploadRef,
 )
 from ..wire.dates import iso_time
+from ..wire.ranges import range_header, stated_length
 from ..wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, encode_path, encode_query
 from ..wire.xml import XmlNode
 from . import s3_account as account
@@ -416,7 +417,7 @@ class S3Driver(AdministeredS3):
         query, headers = self._read_request(options)
         span = options.range
         if not span.is_whole:
-            headers["range"] = messages.range_header(span)
+            headers["range"] = range_header(span)
         try:
             answer = yield from self._send(ctx, "GET", bucket, key, query, headers, buffered=False)
         except RangeNotSatisfiableError:
@@ -445,7 +446,7 @@ class S3Driver(AdministeredS3):
         """See `Driver`."""
         query, headers = self._read_request(options)
         answer = yield from self._look(ctx, bucket, key, query, headers)
-        return messages.object_info(key, answer.headers, messages.stated_length(answer))
+        return messages.object_info(key, answer.headers, stated_length(answer))
 
     def _read_request(self, options: GetOptions) -> tuple[list[tuple[str, str]], dict[str, str]]:
         """The query and the headers of a GET or HEAD."""
@@ -573,7 +574,7 @@ class S3Driver(AdministeredS3):
             source_if_match = info.etag
         headers = messages.copy_source(bucket, key, source_if_match)
         if not range.is_whole:
-            headers["x-amz-copy-source-range"] = messages.range_header(ByteRange(start, end))
+            headers["x-amz-copy-source-range"] = range_header(ByteRange(start, end))
         query = messages.part_query(ref.upload_id, number)
         root = yield from self._ask(ctx, "PUT", ref.bucket, ref.key, query, headers)
         return messages.copied_part(root, number, end - start)

@@ -41,6 +41,7 @@ from ..model import (
 from ..preconditions import check_checksums
 from ..wire.dates import http_date, http_time, iso_time
 from ..wire.encoded_words import decode_words, encode_words
+from ..wire.ranges import answered_range, range_header
 from ..wire.sigv4 import Signer, encode_path, encode_query
 from ..wire.xml import XmlNode
 
@@ -73,13 +74,11 @@ __all__ = [
     "peeked_prefix",
     "put_result",
     "quoted",
-    "range_header",
     "read_headers",
     "refuse_options",
     "required",
     "smallest_read",
     "start_token",
-    "stated_length",
     "upload_page",
     "uploads_query",
     "version_query",
@@ -101,7 +100,6 @@ OPTION_HEADERS: Mapping[str, str] = MappingProxyType(
 
 _CHECKSUM_HEADERS = tuple((name, CHECKSUM + name) for name in ("crc32", "sha1", "sha256"))
 LISTED = ("Key", "Size", "ETag", "LastModified", "StorageClass")
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})\Z")
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _TRIMMED = re.compile(r"\s|.*\s\Z", re.DOTALL)
 _LINE_ENDS = re.compile("[\t\n\r\x85\u2028]")
@@ -183,13 +181,6 @@ def read_headers(options: GetOptions) -> dict[str, str]:
     if options.if_modified_since is not None:
         headers["if-modified-since"] = http_date(options.if_modified_since)
     return headers
-
-
-def range_header(span: ByteRange) -> str:
-    """A range as RFC 9110 §14.1.2 writes it: with its last byte."""
-    if span.start < 0:
-        return f"bytes={span.start}"
-    return f"bytes={span.start}-" if span.end is None else f"bytes={span.start}-{span.end - 1}"
 
 
 def smallest_read(
@@ -427,37 +418,13 @@ def copied_part(root: XmlNode, number: int, size: int) -> Part:
     return Part(number, etag, size, _part_checksums(root.text("ChecksumCRC32")))
 
 
-def stated_length(answer: Response) -> int:
-    """How long an object is.
-
-    Raises:
-        UnexpectedResponseError: the answer does not say.
-    """
-    try:
-        return int(answer.headers["content-length"])
-    except (KeyError, ValueError):
-        raise UnexpectedResponseError("the answer does not say how long the object is") from None
-
-
 def opened(key: str, span: ByteRange, answer: Response) -> GetResult:
     """The answer to a GET, once it is sure that it holds what was asked for.
 
     Raises:
         RangeNotSatisfiableError, UnexpectedResponseError
     """
-    if answer.status == 206:
-        found = _CONTENT_RANGE.match(answer.headers.get("content-range", ""))
-        if found is not None:
-            start, end, size = int(found[1]), int(found[2]) + 1, int(found[3])
-        elif span.start < 0 and stated_length(answer) == 0:
-            start = end = size = 0  # of nothing no range can be written, yet it was answered
-        else:
-            raise UnexpectedResponseError("a part of the object came, and not which")
-    else:
-        start, size = 0, stated_length(answer)
-        end = size
-    if (start, end) != span.resolve(size):
-        raise UnexpectedResponseError(f"the bytes {start} to {end} came, which were not asked for")
+    start, end, size = answered_range(span, answer)
     info = object_info(key, answer.headers, size)
     return GetResult(info, answer.body or BytesBody(b""), start, end)
 

@@ -33,12 +33,14 @@ def encode_path(key: str) -> str:
     return key if _PLAIN.match(key) else quote(key, safe="/-_.~")
 
 
-def encode_query(pairs: Iterable[tuple[str, str]]) -> str:
-    """A query as it is sent and signed: encoded, sorted, with ``=`` also where there is no value."""
-    return "&".join(
-        f"{name}={value}"
-        for name, value in sorted((quote(n, safe="-_.~"), quote(v, safe="-_.~")) for n, v in pairs)
-    )
+def encode_query(pairs: Iterable[tuple[str, str]], *, in_order: bool = False) -> str:
+    """A query as it is sent and signed: encoded, sorted, with ``=`` also where there is no value.
+
+    Args:
+        in_order: the order is kept, where it is not SigV4 that signs.
+    """
+    encoded = [(quote(n, safe="-_.~"), quote(v, safe="-_.~")) for n, v in pairs]
+    return "&".join([f"{n}={v}" for n, v in (encoded if in_order else sorted(encoded))])
 
 
 class _Mac:

@@ -105,6 +105,7 @@ class PassThroughHarness(Harness):
         self.etag_tells_metadata = inner.etag_tells_metadata
         self.tells_upload_times = inner.tells_upload_times
         self.upload_time_step = inner.upload_time_step
+        self.form_fixes_type = inner.form_fixes_type
         self.unsigned_statuses = inner.unsigned_statuses
 
     def make_driver(self) -> Driver:

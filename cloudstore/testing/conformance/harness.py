@@ -29,6 +29,8 @@ class Harness(ABC):
         tells_upload_times: whether listed uploads say when they began.
         upload_time_step: seconds that the vendor's clock may be ahead, its rounding included, where it
             says so.
+        form_fixes_type: whether a presigned form can say which content type its file will have. Where
+            the file says it, asking for one is refused.
         counts_within: seconds until what the vendor counts (objects, bytes) agrees with its listings.
         unsigned_statuses: what a presigned URL gets whose query was taken away.
     """
@@ -39,6 +41,7 @@ class Harness(ABC):
     etag_tells_metadata: bool = True
     tells_upload_times: bool = True
     upload_time_step: float = 0.0
+    form_fixes_type: bool = True
     counts_within: float = 0.0
     unsigned_statuses: tuple[int, ...] = (401, 403)
 

@@ -1,0 +1,54 @@
+"""What the simulator's parts share when they read requests and write answers."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64decode
+from binascii import Error as Base64Error
+from typing import Any
+from urllib.parse import parse_qsl
+
+from ..loopback import Response
+from .settings import QiniuError
+from .storage import invalid
+
+__all__ = ["as_json", "decoded", "entry", "failed", "fields", "number"]
+
+
+def as_json(value: Any, status: int = 200) -> Response:
+    """A JSON answer."""
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return Response(status, {"Content-Type": "application/json"}, body)
+
+
+def failed(error: QiniuError) -> Response:
+    """An error's answer."""
+    return as_json(error.body(), error.status)
+
+
+def decoded(text: str) -> str:
+    """URL-safe base64 of UTF-8; 400 otherwise."""
+    try:
+        return urlsafe_b64decode(text.encode("ascii")).decode()
+    except (Base64Error, ValueError):
+        raise invalid("base64") from None
+
+
+def entry(text: str) -> tuple[str, str]:
+    """Bucket and key of an EncodedEntryURI (kodo/1276). The key may have colons, and may be empty."""
+    bucket, colon, key = decoded(text).partition(":")
+    if not colon:
+        raise invalid("an entry without a key")
+    return bucket, key
+
+
+def fields(text: str) -> dict[str, str]:
+    """Of a query or a form; of what comes twice the last."""
+    return dict(parse_qsl(text, keep_blank_values=True))
+
+
+def number(text: str, what: str) -> int:
+    """A decimal number that is not negative; 400 otherwise."""
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise invalid(what)
+    return int(text)
