@@ -18,13 +18,15 @@ import pytest
 DESCRIPTORS = 4096
 """Open files that a test may need at a time: macOS gives a shell 256."""
 
+FOREIGN = ("AWS_", "CLOUDSTORE_", "OS_", "ST_", "SWIFT_", "SWIFTCLIENT_", "XDG_")
+"""How the names of variables begin that clients of storage read."""
 HOME = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         upper = name.upper()
-        if upper.endswith("_PROXY") or upper.startswith(("AWS_", "CLOUDSTORE_", "XDG_")):
+        if upper.endswith("_PROXY") or upper.startswith(FOREIGN):
             del os.environ[name]
     home = Path(tempfile.mkdtemp(prefix="cloudstore-home-"))
     config.stash[HOME] = home

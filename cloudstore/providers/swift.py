@@ -42,12 +42,18 @@ from . import swift_errors as errors
 from . import swift_messages as messages
 from .swift_account import AccountConfig, connect, settled
 from .swift_administration import AdministeredSwift
-from .swift_large import AT_ONCE, LargeObjects, Replaced
+from .swift_large import AT_ONCE, LargeObjects
 from .swift_requests import BUCKET_NAMES, CAPABILITIES, KEYS, LIMITS
 from .swift_segments import SUFFIX
 
 __all__ = ["SwiftConfig", "SwiftDriver"]
 
+CONDITIONS = ("put_if_absent", "complete_if_absent")
+"""What `SwiftConfig.conditional_writes` switches. Swift's object server looks when a PUT begins, and
+not again when it ends (``swift/obj/server.py``)."""
+ALLOWED_BY: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(CONDITIONS, "SwiftConfig(conditional_writes=True)")
+)
 ACCOUNT_PAGE = 10_000
 """``account_listing_limit`` of swift.conf."""
 
@@ -59,11 +65,14 @@ class SwiftConfig(AccountConfig):
     Attributes:
         temp_url_key: signs presigned URLs; None is the account's own, which its owner may read
             (``X-Account-Meta-Temp-URL-Key``, else the second one).
+        conditional_writes: True allows ``if_absent=True``. Swift honours it where the object is there
+            already; of writers at the same time several may win.
     """
 
     scheme: ClassVar[str] = "swift"
 
     temp_url_key: Secret | None = None
+    conditional_writes: bool = False
 
     def create_driver(self) -> SwiftDriver:
         """The driver of this account."""
@@ -79,7 +88,9 @@ class SwiftDriver(LargeObjects, AdministeredSwift):
     def __init__(self, config: SwiftConfig) -> None:
         self._config = settled(config)
         self._temp_url_key = config.temp_url_key
-        self.capabilities, self.limits = CAPABILITIES, LIMITS
+        allowed = dict.fromkeys(CONDITIONS, config.conditional_writes)
+        self.capabilities, self.limits = replace(CAPABILITIES, **allowed), LIMITS
+        self.allowed_by = ALLOWED_BY
         self.key_rule, self.bucket_name_rule = KEYS, BUCKET_NAMES
         self.vendor_options = MappingProxyType({"swift": frozenset[str]()})
         named = urlsplit(self._config.storage_url or self._config.auth_url or "")
@@ -154,13 +165,10 @@ class SwiftDriver(LargeObjects, AdministeredSwift):
         if options.if_absent:
             headers["if-none-match"] = "*"
         headers["etag"] = options.checksums.get("md5") or (yield from self._md5(ctx, payload))
-        old: Replaced = {}
-        if not options.if_absent:
-            old = yield from self._replaced(ctx, bucket, key)
         missing = ErrorKind.BUCKET_NOT_FOUND
         answer = yield from self._send(ctx, "PUT", bucket, key, (), headers, payload, missing=missing)
-        if old and answer.status == 201:  # 202: something newer was there already
-            yield from self._discard(ctx, bucket, key, old)
+        if not options.if_absent:
+            yield from self._sweep(ctx, bucket, [key])
         result = messages.put_result(answer)
         result.checksums = {"md5": headers["etag"]}
         return result
@@ -185,30 +193,20 @@ class SwiftDriver(LargeObjects, AdministeredSwift):
         self, ctx: OpContext, bucket: str, key: str, options: DeleteOptions
     ) -> Flow[None]:
         """See `Driver`."""
-        old = yield from self._replaced(ctx, bucket, key)
         try:
             yield from self._send(ctx, "DELETE", bucket, key)
-        except NotFoundError:
-            # Gone it is, perhaps by an attempt of ours whose answer was lost.
-            yield from self._discard(ctx, bucket, key, old)
-            raise
-        yield from self._discard(ctx, bucket, key, old)
+        finally:  # gone it is, perhaps by an attempt of ours whose answer was lost
+            yield from self._sweep(ctx, bucket, [key])
 
     def delete_objects(
         self, ctx: OpContext, bucket: str, keys: Sequence[str]
     ) -> Flow[dict[str, CloudStoreError]]:
-        """See `Driver`. Where there are large objects, each key is looked at first."""
+        """See `Driver`."""
         wanted = list(dict.fromkeys(keys))
         if not self._has_bulk_delete:
             return (yield from self._delete_singly(ctx, bucket, wanted))
-        replaced: list[Replaced] = [{} for _ in wanted]
-        if (yield from self._has_segments(ctx, bucket)):
-            looks = (self._segments_of(ctx, bucket, key) for key in wanted)
-            replaced = yield Gather(looks, limit=AT_ONCE)
         failed = yield from self._bulk_delete(ctx, bucket, wanted)
-        for key, old in zip(wanted, replaced, strict=True):
-            if key not in failed:
-                yield from self._discard(ctx, bucket, key, old)
+        yield from self._sweep(ctx, bucket, wanted)
         return failed
 
     def _delete_singly(
@@ -243,14 +241,12 @@ class SwiftDriver(LargeObjects, AdministeredSwift):
         if options.replace is not None:
             headers["x-fresh-metadata"] = "true"
             headers |= messages.head_headers(options.replace, self._metadata_limits)
-        old = yield from self._replaced(ctx, to_bucket, to_key)
         try:
             answer = yield from self._send(ctx, "PUT", to_bucket, to_key, (), headers)
         except NotFoundError:
             yield from self._send(ctx, "HEAD", to_bucket)  # or is it the target's bucket?
             raise
-        if answer.status == 201:
-            yield from self._discard(ctx, to_bucket, to_key, old)
+        yield from self._sweep(ctx, to_bucket, [to_key])
         return messages.put_result(answer)
 
     def update_metadata(
@@ -270,15 +266,14 @@ class SwiftDriver(LargeObjects, AdministeredSwift):
 
     def list_page(self, ctx: OpContext, bucket: str, options: ListOptions) -> Flow[Page]:
         """See `Driver`. A common prefix that is `start_after` itself is a page of its own."""
+        if messages.is_unlistable(options):
+            yield from self._send(ctx, "HEAD", bucket)
+            return Page()
         peek = messages.peek_options(options)
         asked = peek or options
-        if "\0" in options.prefix + options.delimiter:
-            asked = replace(options, prefix=options.prefix.replace("\0", ""), delimiter="", limit=1)
         query = messages.list_query(asked)
         answer = yield from self._send(ctx, "GET", bucket, "", query)
         rows = [] if answer.status == 204 else errors.read_json(answer, list)
-        if "\0" in options.prefix:
-            return Page()  # no key has one, and the bucket is there
         page = messages.page_of(rows, asked.limit)
         if peek is not None:
             shown = [peek.prefix] if page.objects else []

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from ..config import Config, Secret
 from ..driver import ErrorInfo
-from ..errors import ConfigError, ErrorKind, UnexpectedResponseError
+from ..errors import AuthenticationError, ConfigError, ErrorKind, UnexpectedResponseError
 from .sdk_logs import quiet
 from .swift_sdk import identity_session, is_sdk_error, sdk_module, storage_connection
 
@@ -41,6 +41,8 @@ DEFAULT_DOMAIN = "default"
 as well where no domain is given."""
 LOGGERS = ("keystoneauth", "requests", "swiftclient", "urllib3")
 """Of all that we call here."""
+NO_ANSWER = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What keystoneauth fails with where an answer is none of an identity service."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ class AccountConfig(Config):
         user, user_id: the name (of v1: ``"account:user"``) or the id.
         secret_key: the password, or the key of v1.
         user_domain_name, user_domain_id: where the user's name holds; None is the domain whose id is
-            ``default``.
+            ``default``. Of all that has an id and a name, the id wins.
         project_name, project_id: whose account it is; a tenant to v2.
         project_domain_name, project_domain_id: as the user's.
         application_credential_id, application_credential_name, application_credential_secret: in the
@@ -296,6 +298,8 @@ def _check(version: str, place: Mapping[str, Any], login: Mapping[str, Any]) -> 
         raise ConfigError("swift needs an application_credential_secret", vendor="swift")
     if application and given & set(_SCOPE):
         raise ConfigError("an application credential has a project of its own", vendor="swift")
+    if "trust_id" in given and given & {"project_name", "project_id"}:
+        raise ConfigError("a trust has a project of its own", vendor="swift")
     if application and not given & {"application_credential_id", "application_credential_name"}:
         raise ConfigError("swift needs an application_credential_id", vendor="swift")
     named = "secret_key" in given or (application and "application_credential_id" not in given)
@@ -348,11 +352,10 @@ def authenticate(config: AccountConfig) -> Session:
     begun = time.time()
     with quiet(*LOGGERS), identity_session(config, plugin) as identity:
         try:
-            access = plugin.get_access(identity)
+            access = _access(config, plugin, identity)
+            token, lifetime = access.auth_token, _lifetime(access, begun)
             url = config.storage_url or _endpoint(config, access)
-            token, lifetime = access.auth_token, _lifetime(access)
-        # What keystoneauth does to an answer that is none of Keystone's.
-        except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as exc:
+        except NO_ANSWER as exc:
             raise UnexpectedResponseError(
                 "this is no answer of an identity service", vendor="swift"
             ) from exc
@@ -360,6 +363,18 @@ def authenticate(config: AccountConfig) -> Session:
         raise UnexpectedResponseError("the storage URL of the account is none", vendor="swift")
     expires = None if lifetime is None else begun + lifetime
     return Session(_usable_token(token), url.rstrip("/"), expires)
+
+
+def _access(config: AccountConfig, plugin: Any, identity: Any) -> Any:
+    try:
+        return plugin.get_access(identity)
+    except sdk_module("keystoneauth1.exceptions").NotFound as exc:
+        if config.token is None:
+            raise
+        # So Keystone says it of a token that has expired or was revoked.
+        raise AuthenticationError(
+            "the identity service does not know this token", vendor="swift", status=404
+        ) from exc
 
 
 def connect(config: AccountConfig, session: Session | None = None) -> Any:
@@ -463,11 +478,15 @@ def _domain(what: str, name: str | None, id: str | None, domain: str | None) -> 
     return {f"{what}_id": id or (None if domain else DEFAULT_DOMAIN), f"{what}_name": domain}
 
 
-def _lifetime(access: Any) -> float | None:
-    """Seconds; by the service's own clock, which may be another than ours."""
+def _lifetime(access: Any, now: float) -> float | None:
+    """Seconds; by the service's own clock, which may be another than ours, where it says both ends."""
     if access.expires is None:
         return None
-    return float((access.expires - access.issued).total_seconds())
+    expires = float(access.expires.timestamp())
+    try:
+        return expires - float(access.issued.timestamp())
+    except KeyError:  # services of v2.0 that are no Keystone
+        return expires - now
 
 
 def _endpoint(config: AccountConfig, access: Any) -> str:
@@ -488,7 +507,9 @@ def _offer(catalog: Any) -> str:
     """What there is instead."""
     there = catalog.get_endpoint_data_list(SERVICE_TYPE, None)
     if there:
-        pairs = sorted({f"{one.region_name} ({one.interface})" for one in there})
+        pairs = sorted(
+            {f"{one.region_name} ({str(one.interface).removesuffix('URL')})" for one in there}
+        )
         return f"there are {', '.join(pairs)}"
     types = sorted({str(service["type"]) for service in catalog.normalize_catalog()})
     if types:
@@ -507,11 +528,12 @@ def account_error(failure: Exception) -> ErrorInfo | None:
     """
     if not is_sdk_error(failure):
         return None
-    name, status = type(failure).__name__, getattr(failure, "http_status", None)
-    if not isinstance(status, int) or status < 300:
+    name, answer = type(failure).__name__, getattr(failure, "response", None)
+    status = getattr(answer, "status_code", None)
+    if status is None or status < 300 or name == "MissingAuthMethods":
         return _unanswered(name)
     kind, message, retryable = _meaning(status)
-    wait = _seconds(getattr(failure, "response", None)) if retryable else None
+    wait = _seconds(answer) if retryable else None
     told = getattr(failure, "request_id", None)
     return ErrorInfo(
         kind, message, retryable=retryable, retry_after=wait, status=status, request_id=told
@@ -540,16 +562,20 @@ def _meaning(status: int) -> tuple[ErrorKind, str, bool]:
         return ErrorKind.PERMISSION_DENIED, "the identity service forbids this", False
     if status == 400:
         return ErrorKind.CONFIG, "the identity service does not take these names and ids", False
-    if status in (300, 404, 405):
+    if status < 400:
+        return ErrorKind.CONFIG, "auth_url leads elsewhere: give the URL that it leads to", False
+    if status in (404, 405):
         return ErrorKind.CONFIG, "there is no identity service of this version at auth_url", False
+    if status == 407:
+        return ErrorKind.TRANSPORT, "the proxy lets us not through to the identity service", False
     if status == 429:
         return ErrorKind.RATE_LIMITED, "the identity service wants fewer requests", True
-    if status >= 500:
+    if status == 408 or status >= 500:
         return ErrorKind.UNAVAILABLE, "the identity service is out of order", status != 501
     return ErrorKind.UNEXPECTED_RESPONSE, "this is no answer of an identity service", False
 
 
 def _seconds(response: Any) -> float | None:
     """Of ``Retry-After``, where it is a number."""
-    value = str(response.headers.get("retry-after", "")) if response is not None else ""
+    value = str(response.headers.get("retry-after", ""))
     return float(value) if re.fullmatch(r"[0-9]{1,9}", value) else None

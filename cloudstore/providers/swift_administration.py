@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..config import Secret
 from ..driver import Flow, Once, OnceValue, OpContext
-from ..errors import BucketNotFoundError, ConfigError, ErrorKind
+from ..errors import BucketNotFoundError, ConfigError, ErrorKind, UnsupportedError
 from ..model import AccountInfo, PresignedRequest, PresignOptions
 from . import swift_messages as messages
 from .swift_requests import SwiftRequests
@@ -90,6 +90,8 @@ class AdministeredSwift(SwiftRequests):
         self, ctx: OpContext, bucket: str, key: str, options: PresignOptions
     ) -> Flow[PresignedRequest]:
         """See `Driver`. A temporary URL, by the configured key or the account's own."""
+        if not key.strip("/"):
+            raise UnsupportedError("Swift takes no temporary URL for a key of slashes alone")
         origin, account = yield from self._account(ctx)
         secret = yield from self._signing_key(ctx)
         expires = int(ctx.clock.now()) + math.ceil(options.expires_in)

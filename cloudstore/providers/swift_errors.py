@@ -63,15 +63,19 @@ class SwiftRequest(Request):
     Attributes:
         missing: what a 404 means.
         conflict: what a 409 means.
+        may_miss: a 404 is an answer like any other.
     """
 
-    __slots__ = ("conflict", "missing")
+    __slots__ = ("conflict", "may_miss", "missing")
     missing: ErrorKind
     conflict: ErrorKind
+    may_miss: bool
 
 
 def judged(request: SwiftRequest, answer: Response) -> ErrorInfo | None:
     """What is wrong with an answer, if anything."""
+    if answer.status == 404 and request.may_miss and not _is_foreign(answer):
+        return None
     if answer.status < 300:
         expected = _SUCCESSES.get(request.method)
         if expected is None or answer.status in expected:

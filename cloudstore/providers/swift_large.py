@@ -1,17 +1,19 @@
 """Large objects of the ``swift`` driver: multipart uploads as static large objects.
 
 An object in parts is a manifest (``slo`` middleware) that names segments in ``<bucket>_segments``.
-Swift itself never removes a segment. So whatever replaces or deletes a manifest looks first, and
-removes the segments afterwards, in this order:
+Swift itself never removes a segment, and does not tell a writer what it has replaced. So:
 
-1. upload: the record (open), the segments, the manifest, the record again (complete).
-2. replacing and deleting: read the old manifest, write or delete, delete its segments, then its record.
-3. aborting: the record (aborting), look whether the object is this upload, segments, record.
+1. An upload writes its record (open), its segments, the manifest, and the record again (complete).
+2. Whoever has replaced or deleted an object looks afterwards which complete uploads of its key there
+   are. Those that the object is not made of are removed: first their segments, then their record.
+3. An abortion writes the record (aborting), looks whether the object is this upload, and removes
+   segments and record.
 
-So no object that was acknowledged lacks a segment, whenever a process ends; at worst segments are left
-that no object names, with their record: `list_uploads` shows them, so ``abort_stale_uploads`` removes
-them. Completion and abortion at the same time: each writes first and looks then, so one of them sees
-the other. An abortion that sees the object stops, a completion that sees the abortion takes it back.
+So no object that was acknowledged lacks a segment, whenever a process ends. At worst segments are left
+that no object names, with their record: the next write of the key removes them, and `list_uploads`
+shows them, so that ``abort_stale_uploads`` does, too. Whatever meets at the same time has written
+before it looks, so that one sees the other: of two writers the last one, or the loser itself, removes
+what lost; an abortion that sees the object stops; a completion that sees the abortion takes it back.
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -31,7 +32,6 @@ from ..errors import (
     CloudStoreError,
     ErrorKind,
     InvalidPartError,
-    NotFoundError,
     UnavailableError,
     UploadNotFoundError,
 )
@@ -58,7 +58,7 @@ from . import swift_segments as segments
 from .swift_requests import SwiftRequests
 from .swift_segments import ABORTING, COMPLETE, OPEN, Record, Segment, container_of, record_name
 
-__all__ = ["LargeObjects", "Replaced"]
+__all__ = ["AT_ONCE", "LargeObjects"]
 
 INLINE_HASH_BYTES = 128 * 1024
 """Up to this size hashing is not worth a thread: about 0.2 ms."""
@@ -76,9 +76,6 @@ EXPIRY_MARGIN_SECONDS = 24 * 3600
 NEWEST = {"x-newest": "true"}
 """Has a proxy ask all replicas, for what decides whether segments may go."""
 
-Replaced = Mapping[str, Sequence[str]]
-"""Upload ids, and the names of the segments that a manifest had of each."""
-
 log = logging.getLogger("cloudstore")
 
 
@@ -93,51 +90,67 @@ class LargeObjects(SwiftRequests):
             return False
 
         def look() -> Flow[OnceValue[bool]]:
-            try:
-                yield from self._send(ctx, "HEAD", container_of(bucket))
-            except BucketNotFoundError:
+            answer = yield from self._send(ctx, "HEAD", container_of(bucket), may_miss=True)
+            if answer.status == 404:
                 return OnceValue(False, NO_SEGMENTS_SECONDS)
             return OnceValue(True, SEGMENTS_SECONDS)
 
         found: bool = yield Once(self, ctx, f"segments of {bucket}", look)
         return found
 
-    def _replaced(self, ctx: OpContext, bucket: str, key: str) -> Flow[Replaced]:
-        """The segments of ours that the object of this name is made of, now."""
+    def _sweep(self, ctx: OpContext, bucket: str, keys: Sequence[str]) -> Flow[None]:
+        """Removes the uploads of these keys that are complete, and no object is made of any more.
+
+        It comes after a write that is done, so that its failure is none of the write's.
+        """
         if not (yield from self._has_segments(ctx, bucket)):
-            return {}
-        return (yield from self._segments_of(ctx, bucket, key))
-
-    def _segments_of(
-        self, ctx: OpContext, bucket: str, key: str, headers: Mapping[str, str] = NEWEST
-    ) -> Flow[Replaced]:
+            return
+        container = container_of(bucket)
+        after, before = segments.records_between(keys)
+        wanted = set(keys)
         try:
-            head = yield from self._send(ctx, "HEAD", bucket, key, (), headers)
-            if not messages.is_manifest(head.headers):
-                return {}
-            query = [("multipart-manifest", "get")]
-            answer = yield from self._send(ctx, "GET", bucket, key, query, headers)
-        except NotFoundError:
-            return {}
-        if not messages.is_manifest(answer.headers):
-            return {}  # it was replaced just now, by something in one piece
-        return segments.own_segments(errors.read_json(answer, list), bucket, key)
+            while True:
+                rows = yield from self._rows(ctx, container, segments.UPLOADS, after, before)
+                ours = (segments.record_of(row["name"]) for row in rows if _is_complete(row))
+                refs = [
+                    UploadRef(self.scheme, bucket, *names)
+                    for names in ours
+                    if names is not None and names[0] in wanted
+                ]
+                yield Gather((self._remove_if_left(ctx, ref) for ref in refs), limit=AT_ONCE)
+                if len(rows) < self.limits.page_size:
+                    return
+                after = rows[-1]["name"]
+        except CloudStoreError as exc:
+            log.warning(
+                "segments of former objects in %s are left until they are aborted: %s", bucket, exc
+            )
 
-    def _discard(self, ctx: OpContext, bucket: str, key: str, replaced: Replaced) -> Flow[None]:
-        """Removes segments that no object has any more. What fails is left to `list_uploads`."""
-        for upload_id, names in replaced.items():
-            try:
-                yield from self._delete_names(ctx, container_of(bucket), names)
-                record = record_name(key, upload_id)
-                yield from self._delete_names(ctx, container_of(bucket), [record])
-            except CloudStoreError as exc:
-                log.warning(
-                    "segments of the former %s/%s are left, until its upload %s is aborted: %s",
-                    bucket,
-                    key,
-                    upload_id,
-                    exc,
-                )
+    def _remove_if_left(self, ctx: OpContext, ref: UploadRef) -> Flow[None]:
+        if not (yield from self._is_live(ctx, ref)):
+            yield from self._remove(ctx, ref)
+
+    def _is_live(self, ctx: OpContext, ref: UploadRef) -> Flow[bool]:
+        """Whether the object is made of this upload."""
+        head = yield from self._send(ctx, "HEAD", ref.bucket, ref.key, (), NEWEST, may_miss=True)
+        if not messages.is_manifest(head.headers):
+            return False
+        query = [("multipart-manifest", "get")]
+        answer = yield from self._send(ctx, "GET", ref.bucket, ref.key, query, NEWEST, may_miss=True)
+        if not messages.is_manifest(answer.headers):
+            return False  # it was replaced just now, by something in one piece
+        rows = errors.read_json(answer, list)
+        return ref.upload_id in segments.uploads_in(rows, ref.bucket, ref.key)
+
+    def _remove(self, ctx: OpContext, ref: UploadRef) -> Flow[None]:
+        """Removes an upload's parts, also those that come meanwhile, and then its record."""
+        container = container_of(ref.bucket)
+        for _ in range(ROUNDS):
+            held = yield from self._held(ctx, ref)
+            if not held:
+                break
+            yield from self._delete_names(ctx, container, [s.name for s in held])
+        yield from self._delete_name(ctx, container, record_name(ref.key, ref.upload_id))
 
     def _delete_names(self, ctx: OpContext, container: str, names: Iterable[str]) -> Flow[None]:
         """Deletes objects that may be gone already; raises the first failure."""
@@ -153,8 +166,7 @@ class LargeObjects(SwiftRequests):
         yield Gather((self._delete_name(ctx, container, name) for name in wanted), limit=AT_ONCE)
 
     def _delete_name(self, ctx: OpContext, container: str, name: str) -> Flow[None]:
-        with suppress(NotFoundError):
-            yield from self._send(ctx, "DELETE", container, name)
+        yield from self._send(ctx, "DELETE", container, name, may_miss=True)
 
     def _bulk_delete(
         self, ctx: OpContext, bucket: str, keys: Sequence[str]
@@ -209,12 +221,15 @@ class LargeObjects(SwiftRequests):
                 log.warning("segments of the former bucket %s are left: %s", bucket, exc)
 
     def _rows(
-        self, ctx: OpContext, container: str, prefix: str, marker: str
+        self, ctx: OpContext, container: str, prefix: str, after: str, before: str = ""
     ) -> Flow[list[dict[str, Any]]]:
-        """A page of a listing, as it comes."""
-        options = ListOptions(prefix, start_after=marker, limit=self.limits.page_size)
-        answer = yield from self._send(ctx, "GET", container, "", messages.list_query(options))
-        if answer.status == 204:
+        """A page of a listing, as it comes; of a container that is missing, none."""
+        options = ListOptions(prefix, start_after=after, limit=self.limits.page_size)
+        query = messages.list_query(options)
+        if before:
+            query.append(("end_marker", before))
+        answer = yield from self._send(ctx, "GET", container, "", query, may_miss=True)
+        if answer.status in (204, 404):
             return []
         rows: list[dict[str, Any]] = errors.read_json(answer, list)
         messages.page_of(rows, options.limit)  # checks them
@@ -380,14 +395,10 @@ class LargeObjects(SwiftRequests):
         record = yield from self._open_record(ctx, ref)
         held = yield from self._held(ctx, ref)
         used = segments.chosen(held, parts)
-        old: Replaced = {}
-        if not options.if_absent:
-            old = yield from self._segments_of(ctx, ref.bucket, ref.key)
         answer = yield from self._write_manifest(ctx, ref, record, used, options)
         yield from self._check_still_open(ctx, ref, record)
         yield from self._finish(ctx, ref, record, held, used)
-        if answer.status == 201:
-            yield from self._discard(ctx, ref.bucket, ref.key, old)
+        yield from self._sweep(ctx, ref.bucket, [ref.key])
         return messages.put_result(answer)
 
     def _write_manifest(
@@ -472,10 +483,6 @@ class LargeObjects(SwiftRequests):
         except CloudStoreError as exc:
             log.warning("the upload %s of %s is done, and still listed: %s", *_about(ref), exc)
 
-    def _is_live(self, ctx: OpContext, ref: UploadRef) -> Flow[bool]:
-        """Whether the object is made of this upload."""
-        return ref.upload_id in (yield from self._segments_of(ctx, ref.bucket, ref.key))
-
     def abort_multipart(self, ctx: OpContext, ref: UploadRef) -> Flow[None]:
         """See `Driver`. What a completed upload has left behind goes as well."""
         state, record = yield from self._read_record(ctx, ref)
@@ -485,13 +492,7 @@ class LargeObjects(SwiftRequests):
             if state != COMPLETE:
                 yield from self._write_record(ctx, ref, COMPLETE, Record({}, record.expires_in))
             raise UploadNotFoundError("this upload is complete")
-        container = container_of(ref.bucket)
-        for _ in range(ROUNDS):
-            held = yield from self._held(ctx, ref)
-            if not held:
-                break
-            yield from self._delete_names(ctx, container, [s.name for s in held])
-        yield from self._delete_name(ctx, container, record_name(ref.key, ref.upload_id))
+        yield from self._remove(ctx, ref)
 
     def list_uploads(
         self, ctx: OpContext, bucket: str, prefix: str, token: str | None
@@ -500,10 +501,7 @@ class LargeObjects(SwiftRequests):
         each object in parts."""
         marker = "" if token is None else token_position(token)
         container, wanted = container_of(bucket), segments.uploads_prefix(prefix.partition("\0")[0])
-        try:
-            rows = yield from self._rows(ctx, container, wanted, marker)
-        except BucketNotFoundError:
-            rows = []
+        rows = yield from self._rows(ctx, container, wanted, marker)
         if not rows or not marker:
             yield from self._send(ctx, "HEAD", bucket)
         found: list[tuple[UploadInfo, str]] = []
@@ -525,6 +523,10 @@ class LargeObjects(SwiftRequests):
         if state != COMPLETE:
             return True
         return not (yield from self._is_live(ctx, ref))
+
+
+def _is_complete(row: Mapping[str, Any]) -> bool:
+    return str(row.get("content_type")) == COMPLETE
 
 
 def _about(ref: UploadRef) -> tuple[str, str]:

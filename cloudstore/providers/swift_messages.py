@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, unquote
 
 from ..bodies import BytesBody, BytesPayload
 from ..driver import GetResult, Response
@@ -47,6 +47,7 @@ __all__ = [
     "etag_of",
     "head_headers",
     "is_manifest",
+    "is_unlistable",
     "kept_headers",
     "list_query",
     "metadata_headers",
@@ -91,6 +92,8 @@ HIDDEN = frozenset(
     }
 )
 """Names under which Swift keeps secrets and settings among the metadata of accounts and containers."""
+LAST_CODE_POINT = "\U0010ffff"
+"""Swift looks for a prefix up to the next one, which this has not (503)."""
 EMPTY = "=?UTF-8?Q??="
 """In the place of an empty value, by which Swift means "remove this": RFC 2047's word for nothing."""
 
@@ -167,21 +170,18 @@ def encode_text(text: str, *, spaces: bool = True) -> str:
 
 
 def decode_text(value: str) -> str:
-    """What `encode_text` was given, of a header's value as Latin-1 (as HTTP engines decode it).
+    """What `encode_text` was given, of a header's value as the wire has decoded it.
 
-    As swiftclient reads it: raw UTF-8, then percent-encoding; what is neither is taken as it is.
+    As swiftclient reads it: percent-encoding, amid what others have sent as raw UTF-8.
     """
     if value == EMPTY:
         return ""
-    if value.isascii() and "%" not in value:
+    if "%" not in value:
         return value
-    raw = value.encode("latin-1", "replace")
-    for candidate in (unquote_to_bytes(raw), raw):
-        try:
-            return candidate.decode()
-        except UnicodeDecodeError:
-            continue
-    return value
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        return value
 
 
 def metadata_headers(metadata: Mapping[str, str], limits: MetadataLimits) -> dict[str, str]:
@@ -298,7 +298,7 @@ def list_query(options: ListOptions) -> list[tuple[str, str]]:
     query = [("format", "json"), ("limit", str(options.limit))]
     if options.prefix:
         query.append(("prefix", options.prefix))
-    if options.delimiter:
+    if options.delimiter and "\0" not in options.delimiter:
         query.append(("delimiter", options.delimiter))
     marker = options.start_after if options.token is None else token_position(options.token)
     # Swift takes no NUL. No key has one, so the keys after the text before it are the same.
@@ -306,6 +306,11 @@ def list_query(options: ListOptions) -> list[tuple[str, str]]:
     if marker:
         query.append(("marker", marker))
     return query
+
+
+def is_unlistable(options: ListOptions) -> bool:
+    """Whether no key of ours can begin so, and Swift would fail over it."""
+    return "\0" in options.prefix or LAST_CODE_POINT in options.prefix
 
 
 def peek_options(options: ListOptions) -> ListOptions | None:

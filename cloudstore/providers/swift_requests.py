@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..bodies import Payload
-from ..capabilities import GIB, BucketNameRule, Capabilities, KeyRule, Limits
+from ..capabilities import GIB, MIB, BucketNameRule, Capabilities, KeyRule, Limits
 from ..driver import Call, Driver, ErrorInfo, Flow, Once, OnceValue, OpContext, Request, Response
 from ..errors import CloudStoreError, ErrorKind
 from . import swift_errors as errors
@@ -32,6 +32,9 @@ MAX_PUT_BYTES = 5 * GIB
 """``max_file_size`` of swift.conf is two bytes more."""
 MAX_SEGMENTS = 1000
 """``max_manifest_segments`` of the slo middleware."""
+MIN_PART_BYTES = MIB
+"""Swift takes one byte, but reads smaller segments at one a second after the tenth
+(``rate_limit_under_size`` of the slo middleware)."""
 PAGE_SIZE = 10_000
 """``container_listing_limit`` of swift.conf."""
 DELETES = 1000
@@ -48,8 +51,6 @@ CAPABILITIES = Capabilities(
     account_metadata=True,
     bucket_metadata=True,
     website=True,
-    put_if_absent=True,
-    complete_if_absent=True,
     copy_source_if_match=True,
     settles_writes=True,
     content_encoding=True,
@@ -78,7 +79,7 @@ CAPABILITIES = Capabilities(
 LIMITS = Limits(
     max_put_size=MAX_PUT_BYTES,
     max_object_size=MAX_PUT_BYTES * MAX_SEGMENTS,
-    min_part_size=1,
+    min_part_size=MIN_PART_BYTES,
     max_part_size=MAX_PUT_BYTES,
     max_parts=MAX_SEGMENTS,
     max_metadata_bytes=MAX_METADATA_BYTES,
@@ -87,7 +88,13 @@ LIMITS = Limits(
     delete_batch=DELETES,
     max_presign_seconds=MAX_PRESIGN_SECONDS,
 )
-KEYS = KeyRule(LONGEST_KEY, (("\0", "swift takes no key with a NUL"),))
+KEYS = KeyRule(
+    LONGEST_KEY,
+    (
+        ("\0", "swift takes no key with a NUL"),
+        ("\U0010ffff", "swift cannot list a key with U+10FFFF"),
+    ),
+)
 BUCKET_NAMES = BucketNameRule(
     (
         (
@@ -227,7 +234,7 @@ class SwiftRequests(Driver):
         request = SwiftRequest(
             self, ctx, method, origin, path, query, headers, payload, buffered=buffered
         )
-        request.missing = missing
+        request.missing, request.may_miss = missing, False
         request.conflict = ErrorKind.UNAVAILABLE  # of two writes of an object at the same time
         return request
 
@@ -242,12 +249,14 @@ class SwiftRequests(Driver):
         payload: Payload | None = None,
         *,
         missing: ErrorKind | None = None,
+        may_miss: bool = False,
         buffered: bool = True,
     ) -> Flow[Response]:
         """The answer about an object; without a key, about a container; without that, the account.
 
         Args:
             missing: what a 404 means; None is a container, or of an object either.
+            may_miss: it is an answer like any other.
         """
         place = self._place or (yield from self._account(ctx))
         if missing is None:
@@ -263,6 +272,7 @@ class SwiftRequests(Driver):
             missing=missing,
             buffered=buffered,
         )
+        request.may_miss = may_miss
         if not key:
             request.conflict = ErrorKind.BUCKET_NOT_EMPTY
         answer: Response = yield request

@@ -101,6 +101,8 @@ def _mount(session: Any, config: Config, url: str, *, whole: bool = False) -> No
     """Has a session of requests go where the wire goes: no ``.netrc``, no certificates of the
     environment, no proxy but the wire's."""
     session.trust_env = False
+    if whole:
+        session.headers["Accept-Encoding"] = "identity"
     parts = urlsplit(url)
     adapter = _adapter(config, f"{parts.scheme}://{parts.netloc}", whole=whole)
     for scheme in ("http://", "https://"):
@@ -155,9 +157,10 @@ def _adapter(config: Config, origin: str, *, whole: bool = False) -> Any:
 def _read(answer: Any, end: float) -> io.BytesIO:
     """The body of an answer, which is neither endless nor takes for ever."""
     failures = sdk_module("requests.exceptions")
+    read = getattr(answer.raw, "read1", answer.raw.read)  # not before urllib3 2.1
     body = io.BytesIO()
     try:
-        for chunk in answer.raw.stream(CHUNK_BYTES, decode_content=True):
+        while chunk := read(CHUNK_BYTES, decode_content=False):
             body.write(chunk)
             if body.tell() > MAX_ANSWER_BYTES or time.monotonic() > end:
                 raise failures.ConnectionError("the answer is too long")

@@ -35,12 +35,13 @@ __all__ = [
     "group_prefix",
     "manifest",
     "newest",
-    "own_segments",
     "read_record",
     "record_name",
     "record_of",
+    "records_between",
     "segment_name",
     "segment_of",
+    "uploads_in",
     "uploads_prefix",
 ]
 
@@ -49,6 +50,8 @@ SUFFIX = "_segments"
 NAMESPACE = ".cs/"
 UPLOADS, SEGMENTS = ".cs/u/", ".cs/s/"
 ID_DIGITS, NUMBER_DIGITS, CHANCE_DIGITS = 16, 5, 8
+AFTER_IDS = "/g"
+"""Behind all ids, which are hexadecimal."""
 MAX_NAME_BYTES = 1024
 """``max_object_name_length`` of swift.conf."""
 LONGEST_KEY = MAX_NAME_BYTES - len(SEGMENTS) - ID_DIGITS - NUMBER_DIGITS - CHANCE_DIGITS - 3
@@ -173,18 +176,20 @@ def manifest(container: str, segments: Iterable[Segment]) -> BytesPayload:
     return BytesPayload(json.dumps(rows).encode())
 
 
-def own_segments(rows: Sequence[Any], bucket: str, key: str) -> dict[str, list[str]]:
-    """The segments of ours that a manifest of this object names, by upload id.
-
-    Those of other tools are left alone: whether other objects share them, nobody knows.
-    """
-    found: dict[str, list[str]] = {}
+def uploads_in(rows: Sequence[Any], bucket: str, key: str) -> set[str]:
+    """The ids of the uploads of this object whose segments a manifest names."""
+    found = set()
     start = f"/{container_of(bucket)}/"
     for row in rows:
         path = row.get("name") if isinstance(row, dict) else None
         if isinstance(path, str) and path.startswith(start):
-            name = path[len(start) :]
-            parts = _SEGMENT.match(name)
+            parts = _SEGMENT.match(path[len(start) :])
             if parts is not None and parts[1] == key:
-                found.setdefault(parts[2], []).append(name)
+                found.add(parts[2])
     return found
+
+
+def records_between(keys: Iterable[str]) -> tuple[str, str]:
+    """Where the records of these keys are: after the one name, and before the other."""
+    names = [UPLOADS + key for key in keys]
+    return min(names), max(name + AFTER_IDS for name in names)

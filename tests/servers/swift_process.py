@@ -1,8 +1,9 @@
 """Runs a whole OpenStack Swift in this process: ``swift_process.py FOLDER`` prints ``ready PORT``.
 
 One node, one device, one replica, no memcached, no root. Objects need user xattrs in FOLDER (ext4, xfs,
-tmpfs of Linux 6.6); where there are none, Swift's own object server in memory is used.
-Run as a script only: it patches the standard library.
+tmpfs of Linux 6.6); where there are none, Swift's own object server in memory is used. With
+``SWIFT_KEYSTONE`` (its URL) and ``SWIFT_KEYSTONE_PASSWORD`` a Keystone says who is who, and there is no
+S3; else Swift's own TempAuth does. Run as a script only: it patches the standard library.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ PIPELINE = (
     " tempauth staticweb copy container-quotas account-quotas slo dlo versioned_writes symlink"
     " proxy-server"
 )
+KEYSTONE_PIPELINE = PIPELINE.replace("s3api tempauth", "authtoken keystoneauth")
 PROXY = """
 [DEFAULT]
 swift_dir = {folder}
@@ -131,6 +133,25 @@ allow_object_versioning = true
 [filter:symlink]
 use = egg:swift#symlink
 """
+KEYSTONE = """
+[filter:authtoken]
+paste.filter_factory = keystonemiddleware.auth_token:filter_factory
+www_authenticate_uri = {url}
+auth_url = {url}
+auth_type = password
+username = admin
+password = {password}
+user_domain_id = default
+project_name = admin
+project_domain_id = default
+# What is revoked is so at once.
+token_cache_time = -1
+delay_auth_decision = true
+service_token_roles_required = true
+[filter:keystoneauth]
+use = egg:swift#keystoneauth
+operator_roles = member
+"""
 
 
 def has_xattrs(folder: Path) -> bool:
@@ -153,15 +174,19 @@ def write_configuration(folder: Path) -> None:
     """Everything that does not depend on the ports."""
     for name in ("devices/d1", "cache"):
         (folder / name).mkdir(parents=True)
+    keystone = os.environ.get("SWIFT_KEYSTONE")
     values = {
         "folder": folder,
         "user": getpass.getuser(),
-        "pipeline": PIPELINE,
+        "pipeline": KEYSTONE_PIPELINE if keystone else PIPELINE,
         "token_life": os.environ.get("SWIFT_TOKEN_LIFE", "86400"),
     }
     (folder / "swift.conf").write_text(SWIFT)
     (folder / "container-sync-realms.conf").write_text("")
-    (folder / "proxy-server.conf").write_text(PROXY.format(**values))
+    proxy = PROXY.format(**values)
+    if keystone:
+        proxy += KEYSTONE.format(url=keystone, password=os.environ["SWIFT_KEYSTONE_PASSWORD"])
+    (folder / "proxy-server.conf").write_text(proxy)
     for name in SERVERS:
         (folder / f"{name}-server.conf").write_text(BACKEND.format(name=name, **values))
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 import http.client
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .process import ServerProcess
+
+if TYPE_CHECKING:
+    from .keystone_server import Keystone
 
 READY = "ready "
 
 
 class Swift(ServerProcess):
     """The server: proxy, account, container and object server in one process.
+
+    Args:
+        keystone: who says who is who, in the place of TempAuth; there is no S3 then.
+        token_seconds: how long TempAuth's tokens live.
 
     Attributes:
         url: of both APIs.
@@ -21,11 +29,15 @@ class Swift(ServerProcess):
 
     access_key, secret_key = "test:tester", "testing"
 
-    def __init__(self) -> None:
+    def __init__(self, keystone: Keystone | None = None, *, token_seconds: int = 86400) -> None:
         super().__init__()
+        environment = {"SWIFT_TOKEN_LIFE": str(token_seconds)}
+        if keystone is not None:
+            environment["SWIFT_KEYSTONE"] = keystone.url
+            environment["SWIFT_KEYSTONE_PASSWORD"] = keystone.password
         script = Path(__file__).with_name("swift_process.py")
         self._port = 0
-        self.launch([sys.executable, "-W", "ignore", script, self.folder], {})
+        self.launch([sys.executable, "-W", "ignore", script, self.folder], environment)
         if not self.wait_until_ready():
             raise AssertionError(f"Swift does not start:\n{self.log.read_text()}")
         self.url = f"http://127.0.0.1:{self._port}"

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import pytest
 
+from cloudstore import Store, UnsupportedError
 from cloudstore.testing import ConformanceSuite
+from cloudstore.testing.conformance import WEIRD_KEYS
+from cloudstore.testing.conformance.account import Account
+from cloudstore.testing.conformance.administration import AdministrationTests
+from cloudstore.testing.conformance.presigning import PresigningTests, send
 from tests.servers.swift_server import Swift
 from tests.swift.harness import SwiftHarness
 
@@ -14,5 +22,77 @@ def harness(swift: Swift) -> SwiftHarness:
     return SwiftHarness(swift)
 
 
-class TestSwift(ConformanceSuite):
+COUNTED_WITHIN = 20.0
+"""Seconds until an account may take to know what is in its containers."""
+
+
+class SwiftPresigning(PresigningTests):
+    """What temporary URLs of Swift cannot say is refused."""
+
+    def test_presigned_get_with_a_content_disposition(self, store: Store, bucket: str) -> None:
+        """Swift adds the name once more, for other alphabets (RFC 6266)."""
+        store.create_object(bucket, "k", b"data")
+        disposition = 'attachment; filename="report.csv"'
+        _, headers, body = send(store.presign(bucket, "k", content_disposition=disposition))
+        assert body == b"data"
+        assert headers["content-disposition"] == f"{disposition}; filename*=UTF-8''report.csv"
+        _, headers, _ = send(store.presign(bucket, "k", content_disposition="inline"))
+        assert headers["content-disposition"].startswith("inline")
+        for other in ("attachment", "form-data", 'attachment; filename="a"; size=1'):
+            with pytest.raises(UnsupportedError):
+                store.presign(bucket, "k", content_disposition=other)
+
+    @pytest.mark.parametrize("name", WEIRD_KEYS)
+    def test_presigned_get_of_a_weird_key(
+        self, store: Store, account: Account, bucket: str, name: str
+    ) -> None:
+        """The tempurl middleware takes a key of slashes for no key."""
+        key = WEIRD_KEYS[name]
+        if account.driver.key_rule.refusal(key) is not None:
+            key = "plain"
+        store.create_object(bucket, key, key)
+        if not key.strip("/"):
+            with pytest.raises(UnsupportedError):
+                store.presign(bucket, key)
+            return
+        status, _, body = send(store.presign(bucket, key))
+        assert (status, body) == (200, key.encode())
+
+    def test_presigned_put_with_a_content_type(self, store: Store, bucket: str) -> None:
+        with pytest.raises(UnsupportedError):
+            store.presign(bucket, "k", "PUT", content_type="image/png")
+
+
+class SwiftAdministration(AdministrationTests):
+    """As far as a Swift of one process goes."""
+
+    def test_website_is_set_and_ended(self, store: Store, bucket: str) -> None:
+        """Swift looks for error pages by their status."""
+        store.set_website(bucket, "index.html")
+        store.set_website(bucket, "index.html", "404.html")
+        with pytest.raises(UnsupportedError, match="404error"):
+            store.set_website(bucket, "index.html", "error.html")
+        store.set_website(bucket, None)
+        store.set_website(bucket, None)
+
+    def test_account_counts_what_is_stored(self, store: Store, account: Account, bucket: str) -> None:
+        """Whoever creates a container again has it tell its counts: here nobody else does, while a
+        cluster has its container-updater."""
+        for number in range(3):
+            store.create_object(bucket, f"k{number}", b"x" * 100)
+        native: Any = account.driver.native
+        end = time.monotonic() + COUNTED_WITHIN
+        while True:
+            native.put_container(bucket)
+            found, whole = store.get_bucket(bucket), store.get_account()
+            headers = native.head_account()
+            if (whole.object_count or 0) >= 3 or time.monotonic() > end:
+                break
+        assert (found.object_count, found.size) == (3, 300)
+        assert whole.bucket_count == int(headers["x-account-container-count"])
+        assert whole.object_count == int(headers["x-account-object-count"]) >= 3
+        assert whole.size == int(headers["x-account-bytes-used"]) >= 300
+
+
+class TestSwift(SwiftPresigning, SwiftAdministration, ConformanceSuite):
     pass
