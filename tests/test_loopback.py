@@ -17,6 +17,8 @@ MAX_BODY = 1024 * 1024
 def echo(request: Request) -> Response:
     if request.path == "/pieces":
         return Response(200, {}, [b"a" * 100_000, memoryview(b"bc"), bytearray(b"d")])
+    if request.path == "/break":
+        return Response(200, {"X-A": "1\r\nX-Evil: 1"})
     if request.path == "/status":
         return Response(int(request.query), {}, b"body")
     told = f"{request.method} {request.target} {request.headers.get('x-a', '')} ".encode()
@@ -129,6 +131,11 @@ def test_a_connection_ends_where_the_client_says_so(port: int, line: bytes) -> N
     answer = exchange(port, line + b"GET /again HTTP/1.1\r\n\r\n")
     assert b"Connection: close" in answer
     assert b"/again" not in answer
+
+
+def test_a_header_breaks_no_line(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    assert exchange(port, b"GET /break HTTP/1.1\r\n\r\n") == b""
+    assert "a connection of a simulator failed" in caplog.text
 
 
 def test_a_client_that_goes_away(server: LoopbackServer, port: int) -> None:

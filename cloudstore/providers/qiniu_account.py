@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..bodies import BytesPayload, Payload
+from ..config import Secret
 from ..driver import Call, Driver, ErrorInfo, Flow, Once, OnceValue, OpContext, Request, Response
 from ..errors import (
     BucketAlreadyExistsError,
@@ -70,7 +71,7 @@ class QiniuAccount(Driver):
             raise ConfigError("qiniu needs access_key and secret_key", vendor="qiniu")
         self.endpoint = checked_origin("endpoint", config.endpoint)
         self._signer = Signer(access, secret)
-        self._secret = secret
+        self._secret = Secret(secret)
         self._region = config.region
         self._scheme = self.endpoint.partition(":")[0]
         given = {"up": config.up, "rs": config.rs, "rsf": config.rsf, "source": None}
@@ -295,7 +296,7 @@ class QiniuAccount(Driver):
     def _tune(self, ctx: OpContext, verb: str, urls: Sequence[str]) -> Flow[None]:
         for first in range(0, len(urls), CDN_URLS):
             body = messages.cdn_body(urls[first : first + CDN_URLS])
-            answer: Response = yield self._request(
+            request = self._request(
                 ctx,
                 "cdn",
                 "POST",
@@ -306,7 +307,7 @@ class QiniuAccount(Driver):
                 BytesPayload(body),
             )
             try:
-                errors.check_cdn(answer)
+                errors.check_cdn((yield request))
             except CloudStoreError as exc:
                 if first:
                     exc.outcome = "unknown"  # the ones before were taken
@@ -334,7 +335,7 @@ class QiniuAccount(Driver):
         for name, origin in given.items():
             service = region_of.ServiceName(name)
             region.services[service] = [endpoint_of.Endpoint.from_host(origin)]
-        auth = sdk.Auth(self._signer.access_key, self._secret)
+        auth = sdk.Auth(self._signer.access_key, self._secret.reveal())
         return sdk.BucketManager(auth, regions=[region], preferred_scheme=self._scheme)
 
     def close(self) -> None:

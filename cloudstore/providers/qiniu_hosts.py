@@ -28,7 +28,7 @@ MAX_TTL = 7 * DEFAULT_TTL
 MIN_TTL = 60
 """Seconds: whatever an answer says, it is asked again, and not all the time."""
 
-_ORIGIN = re.compile(r"https?://[^/?#@\s]+\Z")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+\Z")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(?::[0-9]{1,5})?\Z")
 """Becomes a part of the origin that is asked next, so that nothing else may be in it."""
 
@@ -76,9 +76,12 @@ def domains_of(text: str | None, scheme: str) -> Mapping[str, str]:
     """
     found: dict[str, str] = {}
     for item in (text or "").split(","):
-        bucket, equals, domain = item.strip().rpartition("=")
-        if not domain and not equals:
+        bucket, equals, domain = item.strip().partition("=")
+        if not equals:
+            bucket, domain = "", bucket
+        if not (bucket or domain):
             continue
+        domain = domain.strip()
         origin = domain if "://" in domain else f"{scheme}://{domain}"
         found[bucket.strip()] = checked_origin("domain", origin)
     return MappingProxyType(found)

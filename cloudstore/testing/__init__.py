@@ -26,10 +26,15 @@
     a TCP proxy that resets, stalls, truncates, corrupts, or loses an answer, by a script.
 `DevelopmentServer`
     serves the presigned URLs of the embedded drivers.
+`QiniuSimulator`
+    Qiniu Kodo on this machine; in pytest the fixture `qiniu_simulator`. Settings are in `.qiniu`.
+`FaultPlan`, `ServerFault`
+    what goes wrong in a simulated service, by a list or by chance.
 `BlockingFace`, `blocking_store`, `LoopThread`
     an `AsyncStore` behind the verbs of `Store`.
 
-It needs the extra ``cloudstore[testing]`` (pytest, hypothesis) as soon as the suite is used. Names are
+It needs the extra ``cloudstore[testing]`` (pytest, hypothesis, and for simulators the vendors' SDKs) as
+soon as the suite or a simulator is used. Names are
 loaded when they are used.
 """
 
@@ -45,7 +50,9 @@ if TYPE_CHECKING:
     from .failover import FailoverDriver
     from .fault_proxy import Fault, FaultProxy
     from .pass_through import BorrowingDriver, PassThroughDriver
+    from .qiniu import QiniuSimulator
     from .server import DevelopmentServer
+    from .server_faults import FaultPlan, ServerFault
     from .simulation import Simulation
     from .unreliable import Faults, UnreliableDriver
 
@@ -59,11 +66,14 @@ __all__ = [
     "DevelopmentServer",
     "FailoverDriver",
     "Fault",
+    "FaultPlan",
     "FaultProxy",
     "Faults",
     "Harness",
     "LoopThread",
     "PassThroughDriver",
+    "QiniuSimulator",
+    "ServerFault",
     "Simulation",
     "UnreliableDriver",
     "blocking_store",
@@ -79,11 +89,14 @@ _LAZY = {
     "DevelopmentServer": "server",
     "FailoverDriver": "failover",
     "Fault": "fault_proxy",
+    "FaultPlan": "server_faults",
     "FaultProxy": "fault_proxy",
     "Faults": "unreliable",
     "Harness": "conformance",
     "LoopThread": "blocking_face",
     "PassThroughDriver": "pass_through",
+    "QiniuSimulator": "qiniu",
+    "ServerFault": "server_faults",
     "Simulation": "simulation",
     "UnreliableDriver": "unreliable",
     "blocking_store": "blocking_face",

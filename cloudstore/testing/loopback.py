@@ -414,7 +414,10 @@ def _head(response: Response, length: int | None, last: bool) -> bytes:
         f"HTTP/1.1 {response.status} {_phrase(response.status)}",
         f"Date: {_date(int(time.time()))}",
     ]
-    lines += [f"{name}: {value}" for name, value in response.headers.items()]
+    for name, value in response.headers.items():
+        if "\n" in value or "\r" in value:
+            raise ValueError(f"the header {name} has a line break")
+        lines.append(f"{name}: {value}")
     if length is not None and "Content-Length" not in response.headers:
         lines.append(f"Content-Length: {length}")
     if last:

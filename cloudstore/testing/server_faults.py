@@ -24,7 +24,8 @@ class ServerFault:
         cut_after: it is done; so many bytes of the answer, head and body, are sent, then a reset.
         delay: seconds that the answer is late.
         rate: bytes a second of the answer.
-        method, path: only requests with this method, and with a path that begins so. None: any.
+        host, method, path: only requests to this of the simulator's hosts, with this method, with a
+            path that begins so. None: any.
         probability: of each request that fits.
         times: at most so often. None: always.
     """
@@ -35,14 +36,16 @@ class ServerFault:
     cut_after: int | None = None
     delay: float = 0.0
     rate: float | None = None
+    host: str | None = None
     method: str | None = None
     path: str | None = None
     probability: float = 1.0
     times: int | None = None
 
-    def fits(self, method: str, path: str) -> bool:
+    def fits(self, host: str, method: str, path: str) -> bool:
         """Whether it is meant for such a request."""
-        return self.method in (None, method) and (self.path is None or path.startswith(self.path))
+        is_there = self.host in (None, host) and self.method in (None, method)
+        return is_there and (self.path is None or path.startswith(self.path))
 
 
 class FaultPlan:
@@ -73,13 +76,13 @@ class FaultPlan:
         """How many requests met a fault."""
         return self._hits
 
-    def meet(self, method: str, path: str) -> ServerFault | None:
+    def meet(self, host: str, method: str, path: str) -> ServerFault | None:
         """The fault that this request meets."""
         if not self._left:
             return None
         with self._guard:
             for place, (fault, left) in enumerate(self._left):
-                if not fault.fits(method, path):
+                if not fault.fits(host, method, path):
                     continue
                 if fault.probability < 1 and self._random.random() >= fault.probability:
                     continue

@@ -9,10 +9,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ..loopback import Response
-from .settings import QiniuError
-from .storage import invalid
+from .settings import QiniuError, invalid
 
-__all__ = ["as_json", "decoded", "entry", "failed", "fields", "number"]
+__all__ = ["as_json", "decoded", "entry", "failed", "fields", "number", "read_json"]
 
 
 def as_json(value: Any, status: int = 200) -> Response:
@@ -40,6 +39,18 @@ def entry(text: str) -> tuple[str, str]:
     if not colon:
         raise invalid("an entry without a key")
     return bucket, key
+
+
+def read_json(data: bytes | bytearray) -> Any:
+    """JSON of real characters only.
+
+    Raises:
+        ValueError: it is none, or has half a surrogate pair, which could not be answered with.
+    """
+    value = json.loads(data)
+    if b"\\u" in data:
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def fields(text: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 from collections.abc import Sequence
@@ -10,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from ..loopback import Response
-from .answers import as_json
+from .answers import as_json, read_json
 from .downloads import Downloads
-from .settings import DAY, QiniuClock, QiniuError, QiniuLimits
-from .storage import CST, invalid
+from .settings import DAY, QiniuClock, QiniuError, QiniuLimits, invalid
+from .storage import CST
 
 if TYPE_CHECKING:
     from .simulator import QiniuSimulator
@@ -51,8 +50,8 @@ class Cdn:
     def answer(self, path: str, body: bytes) -> Response:
         """An error is 400, with its own code in the answer."""
         try:
-            asked = json.loads(body or b"{}")
-            urls, folders = asked.get("urls") or [], asked.get("dirs") or []
+            asked = read_json(body or b"{}")
+            urls, folders = (_texts(asked.get(name)) for name in ("urls", "dirs"))
         except (ValueError, AttributeError):
             raise invalid("JSON") from None
         try:
@@ -72,6 +71,8 @@ class Cdn:
             raise _Refused(NO_REFRESHES, "too many urls or dirs in one request")
         places = self._places(urls, "invalidUrls")
         under = self._places(folders, "invalidDirs")
+        if any(not folder.endswith("/") for folder in folders):
+            raise _Refused(BAD_HOST, "a dir ends with a slash", invalidDirs=list(folders))
         left = self._spend("urls", len(urls), limits.refresh_urls_a_day, NO_REFRESHES)
         folders_left = self._spend("dirs", len(folders), limits.refresh_dirs_a_day, NO_FOLDERS)
         for place in places:
@@ -106,7 +107,10 @@ class Cdn:
     def _places(self, urls: Sequence[str], name: str) -> list[tuple[str, str, str]]:
         found = []
         for url in urls:
-            split = urlsplit(url)
+            try:
+                split = urlsplit(url)
+            except ValueError:
+                split = urlsplit("")
             bucket = self._simulator.bucket_of(split.netloc)
             if split.scheme not in ("http", "https") or bucket is None:
                 raise _Refused(BAD_HOST, "invalid url or host", **{name: [url]})
@@ -124,6 +128,12 @@ class Cdn:
                 raise _Refused(code, "the quota of the day is used up")
             self._used[what] += count
             return quota - self._used[what]
+
+
+def _texts(given: Any) -> list[str]:
+    if not isinstance(given or [], list) or not all(isinstance(one, str) for one in given or []):
+        raise invalid("urls or dirs")
+    return given or []
 
 
 def _done(urls: Sequence[str]) -> dict[str, Any]:

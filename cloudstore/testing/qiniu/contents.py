@@ -6,7 +6,7 @@ The hash is the SHA-1 of each 4 MiB block; more than one are hashed again. Parts
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha1
@@ -47,13 +47,16 @@ class Content:
 
     @classmethod
     def joined(cls, contents: Sequence[Content]) -> Content:
-        """Parts that make an object."""
+        """Parts that make an object; their bytes are not hashed again."""
         pieces = tuple(piece for content in contents for piece in content.pieces)
         sizes = tuple(content.size for content in contents)
-        if _are_blocks(sizes):
-            made = _whole_hash(pieces)
+        hashes = [urlsafe_b64decode(content.hash) for content in contents]
+        if not _are_blocks(sizes):
+            made = PARTS + sha1(b"".join(one[1:] for one in hashes)).digest()
+        elif len(hashes) > 1:
+            made = BLOCKS + sha1(b"".join(one[1:] for one in hashes)).digest()
         else:
-            made = PARTS + sha1(b"".join(_whole_hash(c.pieces)[1:] for c in contents)).digest()
+            [made] = hashes
         return cls(pieces, sum(sizes), _text(made), sizes)
 
     def slices(self, start: int, end: int) -> list[memoryview]:

@@ -5,15 +5,18 @@ All of them share a port: their paths differ. Every request but the region query
 
 from __future__ import annotations
 
+from calendar import timegm
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from time import strptime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from ..loopback import Request, Response
 from .answers import as_json, decoded, entry, fields, number
 from .cdn import Cdn
-from .settings import DAY, QiniuError
-from .storage import DISABLED, ENABLED, MAX_TYPE, STANDARD, Bucket, Storage, StoredObject, invalid
+from .settings import DAY, QiniuError, invalid
+from .storage import CST, DISABLED, ENABLED, MAX_TYPE, STANDARD, Bucket, Storage, StoredObject
 
 if TYPE_CHECKING:
     from .simulator import QiniuSimulator
@@ -29,6 +32,10 @@ LIFECYCLE = {
     "toDeepArchiveAfterDays": "transitionToDeepArchive",
 }
 """Their names in a path, and in an object's metadata (kodo/8062, kodo/1308)."""
+FIGURES = ("space", "count")
+TYPES = ("", "_line", "_archive", "_deep_archive", "_archive_ir", "_intelligent_tiering")
+"""Of statistics, in the order of the types' numbers (kodo/3906)."""
+STEPS = {"5min": 300, "hour": 3600, "day": DAY}
 
 
 class Management:
@@ -46,6 +53,11 @@ class Management:
             "/v2/bucketInfo": self._bucket_info,
             "/private": self._set_private,
             "/list": self._list,
+            **{
+                f"/v6/{name}{kind}": partial(self._statistics, name, at)
+                for name in FIGURES
+                for at, kind in enumerate(TYPES)
+            },
         }
 
     def answer(self, request: Request) -> Response:
@@ -83,8 +95,8 @@ class Management:
         api = {"domains": [self._simulator.api_host]}
         upload = {"domains": [self._simulator.upload_host], "acc_domains": []}
         # `io_src` would be a domain to read from, past any CDN; not every region names one.
-        services = dict.fromkeys(("io", "rs", "rsf", "uc", "api", "s3"), api)
-        region = {"region": bucket.region, "ttl": DAY, "up": upload, **services}
+        services = dict.fromkeys(("io", "rs", "rsf", "uc", "api"), api)
+        region = {"region": bucket.region, "ttl": DAY, "up": upload, "s3": {"domains": []}, **services}
         return as_json({"hosts": [region]})
 
     def _bucket(self, query: Mapping[str, str], name: str) -> Bucket:
@@ -119,6 +131,21 @@ class Management:
             case _:
                 raise invalid("path")
         return as_json({})
+
+    def _statistics(self, name: str, kind: int, query: Mapping[str, str]) -> Response:
+        """How many objects, or bytes, there are now: the simulator keeps no history (kodo/3906)."""
+        step = STEPS.get(query.get("g", ""))
+        begin, end = (_chinese_time(query.get(at, "")) for at in ("begin", "end"))
+        if step is None:
+            raise invalid("g")
+        buckets = [self._bucket(query, "bucket")] if "bucket" in query else self._storage.buckets()
+        now = int(self._storage.clock.now())
+        at = now - (now + CST) % step
+        if not begin <= at < end:
+            return as_json({"times": [], "datas": []})
+        held = [held for bucket in buckets for held in self._storage.objects(bucket.name)]
+        sizes = [one.content.size for one in held if one.type == kind]
+        return as_json({"times": [at], "datas": [len(sizes) if name == "count" else sum(sizes)]})
 
     # --- listing and batches ---
 
@@ -216,8 +243,7 @@ class Objects:
         changes: dict[str, Any] = {}
         if (mime := given.pop("mime", None)) is not None:
             mime = decoded(mime)
-            if len(mime) > self._storage.limits.mime_bytes or "%" in mime or not mime.isprintable():
-                raise invalid("mime")
+            self._storage.check_mime(mime)
             changes["mime"] = mime or "application/octet-stream"
         metadata = {name.removeprefix("x-qn-meta-"): decoded(value) for name, value in given.items()}
         if any(not name.startswith("x-qn-meta-") for name in given):
@@ -289,6 +315,14 @@ def _listed(held: StoredObject) -> dict[str, Any]:
     if held.end_user is not None:
         shown["endUser"] = held.end_user
     return shown | ({"status": held.status} if held.status else {})
+
+
+def _chinese_time(text: str) -> int:
+    """Such as 20060102150405 (kodo/3914)."""
+    try:
+        return timegm(strptime(text, "%Y%m%d%H%M%S")) - CST
+    except ValueError:
+        raise invalid("begin or end") from None
 
 
 def _force(rest: Sequence[str]) -> bool:

@@ -17,7 +17,7 @@ from urllib.parse import quote_plus
 
 from .contents import Content
 from .settings import QiniuError
-from .storage import CST, invalid
+from .storage import CST, MAX_TYPE, STANDARD
 
 __all__ = ["PutPolicy", "Uploaded"]
 
@@ -26,6 +26,16 @@ UNKNOWN = "application/octet-stream"
 MAX_KEYS = 20
 """Of `keylimit`: the SDK's list of policy fields."""
 MAX_DAYS = 36500
+MAX_NUMBER = 2**63
+TEXTS = (
+    "callbackBody callbackBodyType callbackHost callbackUrl endUser mimeLimit returnBody returnUrl"
+    " saveKey"
+)
+NUMBERS = (
+    "deleteAfterDays detectMime fileType forceInsertOnly forceSaveKey fsizeLimit fsizeMin insertOnly"
+    " isPrefixalScope"
+)
+"""Fields of a policy and their types (kodo/1206); switches are numbers or booleans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +62,29 @@ class Uploaded:
 
 
 class PutPolicy:
-    """A policy, out of a token that was verified. Fields that do not matter here are let through."""
+    """A policy, out of a token that was verified. Fields that do not matter here are let through.
+
+    Raises:
+        QiniuError: 400, a field is of a wrong type.
+    """
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self._fields = fields
+        for name in TEXTS.split():
+            self._check(name, isinstance(self.get(name, ""), str))
+        self._check("returnUrl", self.get("returnUrl", "").isprintable())
+        for name in NUMBERS.split():
+            value = self.get(name, 0)
+            self._check(name, isinstance(value, int) and abs(value) < MAX_NUMBER)
+        keys = self.get("keylimit", [])
+        self._check("keylimit", isinstance(keys, list) and len(keys) <= MAX_KEYS)
         self.bucket, colon, key = fields["scope"].partition(":")
         self._scoped_key = key if colon else None
         self._is_prefix = bool(fields.get("isPrefixalScope"))
+
+    def _check(self, name: str, is_right: bool) -> None:
+        if not is_right:
+            raise QiniuError(400, f"invalid put policy: {name}")
 
     def get(self, name: str, default: Any = None) -> Any:
         """A field."""
@@ -85,7 +111,7 @@ class PutPolicy:
         if not fits:
             raise QiniuError(403, "key doesn't match with scope")
         keys = self.get("keylimit")
-        if keys is not None and (len(keys) > MAX_KEYS or key not in keys):
+        if keys is not None and key not in keys:
             raise QiniuError(403, "key is not in keylimit")
 
     def check_content(self, size: int, mime: str) -> None:
@@ -118,9 +144,14 @@ class PutPolicy:
     def days(self) -> int | None:
         """Until it is deleted."""
         days = self.get("deleteAfterDays")
-        if days is not None and (not isinstance(days, int) or not 0 <= days <= MAX_DAYS):
-            raise invalid("deleteAfterDays")
+        self._check("deleteAfterDays", days is None or 0 <= days <= MAX_DAYS)
         return days or None
+
+    def file_type(self) -> int:
+        """The storage class."""
+        kind: int = self.get("fileType", STANDARD)
+        self._check("fileType", 0 <= kind <= MAX_TYPE)
+        return kind
 
     def answer(self, uploaded: Uploaded, key: str, mime: str, now: float) -> bytes:
         """`returnBody`, or hash and key."""

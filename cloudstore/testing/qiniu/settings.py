@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["QiniuClock", "QiniuError", "QiniuLimits", "QiniuQuirks"]
+__all__ = ["QiniuClock", "QiniuError", "QiniuLimits", "QiniuQuirks", "invalid"]
 
 MIB = 1024 * 1024
 DAY = 86400
@@ -101,6 +101,11 @@ class QiniuError(Exception):
     def body(self) -> dict[str, str]:
         """The JSON that says so. ``error_code`` comes where it was seen to come."""
         return {"error": self.message} | ({} if self.code is None else {"error_code": self.code})
+
+
+def invalid(what: str) -> QiniuError:
+    """400: an argument is not what it should be."""
+    return QiniuError(400, f"invalid argument: {what}")
 
 
 class QiniuClock:

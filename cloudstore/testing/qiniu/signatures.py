@@ -6,7 +6,6 @@ of its own: what the SDK would have sent is compared with what came.
 
 from __future__ import annotations
 
-import json
 from base64 import urlsafe_b64decode
 from calendar import timegm
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from time import strptime
 from typing import Any
 
 from ..loopback import Request
+from .answers import read_json
 from .settings import QiniuClock, QiniuError, QiniuLimits
 
 __all__ = ["Signatures"]
@@ -96,7 +96,7 @@ class Signatures:
         try:
             policy = urlsafe_b64decode(token.rpartition(":")[2])
             expected = self._auth.token_with_data(policy)
-            fields = json.loads(policy) if _same(expected, token) else None
+            fields = read_json(policy) if _same(expected, token) else None
         except ValueError:
             raise bad_token() from None
         if not isinstance(fields, dict) or not isinstance(fields.get("scope"), str):

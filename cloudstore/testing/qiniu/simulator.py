@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import secrets
+import threading
 from collections import Counter
 from typing import Self
 
@@ -43,8 +44,9 @@ class QiniuSimulator:
         port, upload_port: 0 takes a free one.
 
     Attributes:
-        counts: how many requests came, by method and the path's first word, such as ``"POST /batch"``,
-            ``"POST /"`` of a form upload, ``"GET domain"`` of a download.
+        counts: how many requests came, by host, method and the path's first word, such as
+            ``"management POST /batch"``, ``"upload POST /"``, and ``"download GET"``. The hosts' names
+            are those of `ServerFault.host`, too.
 
     Raises:
         ImportError: the package ``qiniu`` is missing: its signer verifies the requests.
@@ -72,6 +74,7 @@ class QiniuSimulator:
         self.faults = faults or FaultPlan()
         self.clock = clock or QiniuClock()
         self.counts: Counter[str] = Counter()
+        self._guard = threading.Lock()
         self.signatures = Signatures(self.access_key, self.secret_key, self.limits, self.clock)
         self.storage = Storage(self.limits, self.quirks, self.clock)
         self._numbers = itertools.count(1)
@@ -89,6 +92,7 @@ class QiniuSimulator:
         except OSError:
             self._server.close()
             raise
+        self._hosts = {self.port: "management", self.upload_port: "upload"}
 
     # --- where it is ---
 
@@ -153,6 +157,7 @@ class QiniuSimulator:
         for port in [port for port, bucket in self._ports.items() if bucket == name]:
             del self._ports[port]
             self._server.unlisten(port)
+        self._downloads.drop(name, "", "", with_all_under=True)
 
     def bind_domain(self, bucket: str, domain: str) -> None:
         """Gives a bucket one more domain: requests to any download port whose Host says so are its.
@@ -185,11 +190,12 @@ class QiniuSimulator:
     # --- requests ---
 
     def _handle(self, request: Request) -> Response:
-        is_download = request.port not in (self.port, self.upload_port)
         path = request.path
-        place = " domain" if is_download else f" /{path[1:].partition('/')[0]}"
-        self.counts[request.method + place] += 1
-        fault = self.faults.meet(request.method, path)
+        host = self._hosts.get(request.port, "download")
+        word = "" if host == "download" else f" /{path[1:].partition('/')[0]}"
+        with self._guard:
+            self.counts[f"{host} {request.method}{word}"] += 1
+        fault = self.faults.meet(host, request.method, path)
         response = self._answer(request) if fault is None else self._harm(fault, request)
         reqid = f"sim{next(self._numbers):013x}"
         response.headers = {"X-Reqid": reqid, "X-Log": "SIM:1", **response.headers}
@@ -214,7 +220,7 @@ class QiniuSimulator:
 
     def _harm(self, fault: ServerFault, request: Request) -> Response:
         if fault.reset:
-            return Response(200, delivery=RESET)
+            return Response(503, delivery=RESET)
         if fault.status is not None:
             response = failed(QiniuError(fault.status, "a fault of the simulator's plan"))
         else:

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..loopback import Buffer
+from .answers import read_json
 from .contents import Content
-from .settings import DAY, QiniuClock, QiniuError, QiniuLimits, QiniuQuirks
+from .settings import DAY, QiniuClock, QiniuError, QiniuLimits, QiniuQuirks, invalid
 
 __all__ = ["Bucket", "ListPage", "Part", "Storage", "StoredObject", "Upload"]
 
@@ -50,11 +51,6 @@ def no_bucket() -> QiniuError:
 def exists() -> QiniuError:
     """614."""
     return QiniuError(614, "file exists")
-
-
-def invalid(what: str) -> QiniuError:
-    """400."""
-    return QiniuError(400, f"invalid argument: {what}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +202,11 @@ class Storage:
                 raise no_object()
             return found
 
+    def objects(self, bucket: str) -> list[StoredObject]:
+        """All of a bucket's."""
+        with self._guard:
+            return list(self.bucket(bucket).objects.values())
+
     def put(
         self,
         bucket: str,
@@ -298,6 +299,11 @@ class Storage:
         if len(key.encode()) > self.limits.key_bytes:
             raise invalid(f"key is longer than {self.limits.key_bytes} bytes")
 
+    def check_mime(self, mime: str) -> None:
+        """400 for a MIME type that kodo/1252 does not allow."""
+        if len(mime.encode()) > self.limits.mime_bytes or "%" in mime or not mime.isprintable():
+            raise invalid("mimeType")
+
     def check_metadata(self, metadata: Mapping[str, str]) -> None:
         """400 for a name or a size that kodo/1252 does not allow."""
         for name, value in metadata.items():
@@ -347,6 +353,7 @@ class Storage:
         """A new upload, for `limits.upload_seconds`."""
         with self._guard:
             self.bucket(bucket)
+            self._forget_expired()
             expires = self.clock.now() + self.limits.upload_seconds
             upload = Upload(secrets.token_hex(12), bucket, key, expires)
             self._uploads[upload.id] = upload
@@ -386,6 +393,7 @@ class Storage:
     def add_block(self, size: int, chunks: tuple[Buffer, ...]) -> str:
         """Keeps the beginning of a block of `size` bytes for a day, and says by which context."""
         with self._guard:
+            self._forget_expired()
             held = sum(map(len, chunks))
             self._room(held)
             self._stored += held
@@ -434,6 +442,13 @@ class Storage:
     def _forget_upload(self, upload: Upload) -> None:
         self._stored -= sum(part.content.size for part in upload.parts.values())
         del self._uploads[upload.id]
+
+    def _forget_expired(self) -> None:
+        """Uploads and blocks that nobody asked for again hold no memory for ever."""
+        now = self.clock.now()
+        for upload in [u for u in self._uploads.values() if u.expires <= now]:
+            self._forget_upload(upload)
+        self.forget_blocks([ctx for ctx, block in self._blocks.items() if block[0] <= now])
 
     def _room(self, size: int) -> None:
         if self._stored + size > self.limits.stored_bytes:
@@ -524,7 +539,7 @@ def _read_marker(marker: str) -> tuple[str, bool, bool]:
     if not marker:
         return "", False, False
     try:
-        fields = json.loads(urlsafe_b64decode(marker.encode("ascii")))
+        fields = read_json(urlsafe_b64decode(marker.encode("ascii")))
         return str(fields["k"]), bool(fields.get("p")), bool(fields["c"])
     except (ValueError, KeyError, TypeError, AttributeError):
         raise QiniuError(640, "invalid marker") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from binascii import crc32
 from collections.abc import Mapping, Sequence
@@ -11,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..loopback import Buffer, Request, Response
-from .answers import as_json, decoded, fields, number
+from .answers import as_json, decoded, fields, number, read_json
 from .callbacks import CallbackError, call_back
 from .contents import BLOCK_BYTES, Content
 from .forms import read_form
 from .policies import PutPolicy, Uploaded
-from .settings import DAY, QiniuError
-from .storage import MAX_TYPE, Part, Storage, Upload, invalid
+from .settings import DAY, QiniuError, invalid
+from .storage import Part, Storage, Upload
 
 if TYPE_CHECKING:
     from .simulator import QiniuSimulator
@@ -165,10 +164,12 @@ class Uploads:
     def _complete(self, policy: PutPolicy, upload: Upload, body: bytes | bytearray) -> Response:
         """Numbers ascend, and may have gaps; all parts but the last have `limits.min_part`."""
         try:
-            asked = json.loads(body)
-            named = [(part["partNumber"], part["etag"]) for part in asked["parts"]]
-        except (ValueError, KeyError, TypeError):
+            asked = {name: value for name, value in read_json(body).items() if value is not None}
+            named = [(int(part["partNumber"]), part["etag"]) for part in asked["parts"]]
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise invalid("JSON") from None
+        if not _is_completion(asked):
+            raise invalid("JSON")
         numbers = [at for at, _ in named]
         if not named or numbers != sorted(set(numbers)):
             raise QiniuError(400, "parts are missing or not in ascending order")
@@ -183,11 +184,11 @@ class Uploads:
             Uploaded(
                 key=upload.key,
                 content=Content.joined([part.content for part in found]),
-                name=asked.get("fname") or "",
-                mime=asked.get("mimeType") or "",
+                name=asked.get("fname", ""),
+                mime=asked.get("mimeType", ""),
                 in_parts=True,
-                variables=asked.get("customVars") or {},
-                metadata=_metadata(asked.get("metadata") or {}),
+                variables=asked.get("customVars", {}),
+                metadata=_metadata(asked.get("metadata", {})),
                 headers=_headers(asked),
             ),
             upload,
@@ -256,12 +257,12 @@ class Uploads:
         policy.check_key(key)
         mime = policy.mime_of(uploaded, key)
         policy.check_content(uploaded.content.size, mime)
-        kind = policy.get("fileType", 0)
-        if not isinstance(kind, int) or not 0 <= kind <= MAX_TYPE:
-            raise invalid("fileType")
         if policy.get("callbackUrl") and not policy.get("callbackBody"):
             raise invalid("callbackBody")
+        self._storage.check_mime(mime)
         self._storage.check_metadata(uploaded.metadata)
+        if not all(value.isprintable() for value in uploaded.headers.values()):
+            raise invalid("a header of downloads")
         self._storage.put(
             policy.bucket,
             key,
@@ -271,7 +272,7 @@ class Uploads:
             days=policy.days(),
             ends=upload,
             mime=mime,
-            type=kind,
+            type=policy.file_type(),
             md5=uploaded.md5,
             metadata=dict(uploaded.metadata),
             headers=dict(uploaded.headers),
@@ -306,6 +307,13 @@ class Uploads:
             sent = {"callback_url": urls[0], "callback_bodyType": kind, "callback_body": text}
             return as_json(said | sent, 579)
         return Response(200, {"Content-Type": "application/json"}, answer)
+
+
+def _is_completion(asked: Mapping[str, Any]) -> bool:
+    """Whether the fields of a completion are of their types."""
+    texts = [asked.get(name, "") for name in ("fname", "mimeType", *SERVED_HEADERS)]
+    pairs = [asked.get(name, {}) for name in ("customVars", "metadata")]
+    return all(isinstance(one, str) for one in texts) and all(isinstance(one, dict) for one in pairs)
 
 
 def _metadata(given: Mapping[str, Any]) -> dict[str, str]:

@@ -163,8 +163,9 @@ def test_a_bucket_has_more_domains(make: MakeClient) -> None:
 # --- the CDN ---
 
 
-def cached(make: MakeClient, **limits: int) -> Client:
-    client = make(quirks=QiniuQuirks(cdn_seconds=60), limits=QiniuLimits(**limits))
+def cached(make: MakeClient, ignores_query: bool = False, **limits: int) -> Client:
+    quirks = QiniuQuirks(cdn_seconds=60, cdn_ignores_query=ignores_query)
+    client = make(quirks=quirks, limits=QiniuLimits(**limits))
     client.simulator.create_bucket("bucket")
     return client
 
@@ -206,6 +207,30 @@ def test_what_was_deleted_stays_until_the_cache_lapses(make: MakeClient) -> None
     assert client.get("bucket", "a").body == b"new"
 
 
+def test_a_new_bucket_has_no_cache_of_an_old_one(make: MakeClient) -> None:
+    client = cached(make)
+    client.put("bucket", "a", b"old")
+    client.get("bucket", "a")
+    client.manage(f"/delete/{entry('bucket', 'a')}")
+    client.simulator.drop_bucket("bucket")
+    client.simulator.create_bucket("bucket")
+    assert client.get("bucket", "a").status == 404
+
+
+@pytest.mark.parametrize("ignores_query", [False, True])
+def test_addresses_with_queries(make: MakeClient, ignores_query: bool) -> None:
+    client = cached(make, ignores_query)
+    client.put("bucket", "a", b"old")
+    client.get("bucket", "a")
+    client.get("bucket", "a", "?v=1")
+    client.put("bucket", "a", b"new")
+    assert tune(client, "refresh", [url(client, "a?v=1")]).status == 200
+    assert client.get("bucket", "a").body == (b"new" if ignores_query else b"old")
+    assert client.get("bucket", "a", "?v=1").body == b"new"
+    assert tune(client, "refresh", [url(client, "a")]).status == 200
+    assert client.get("bucket", "a").body == b"new"
+
+
 def test_prefetching_fills_the_cache(make: MakeClient) -> None:
     client = cached(make)
     client.put("bucket", "a", b"old")
@@ -237,6 +262,7 @@ def test_requests_to_the_cdn_are_checked(make: MakeClient) -> None:
     for wrong in ("http://example.org/a", "a", f"ftp{url(client, 'a')[4:]}"):
         refused = tune(client, "refresh", [wrong])
         assert (refused.json["code"], refused.json["invalidUrls"]) == (400032, [wrong])
+    assert tune(client, "refresh", dirs=[url(client, "a")]).json["code"] == 400032
     assert tune(client, "burn", [url(client, "a")]).status == 404
     assert client.manage("/v2/tune/refresh", b"{", kind="application/json").status == 400
 

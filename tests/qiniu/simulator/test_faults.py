@@ -77,6 +77,23 @@ def test_faults_are_meant_for_requests(make: MakeClient) -> None:
     assert client.simulator.faults.hits == 2
 
 
+@pytest.mark.parametrize("host", ["management", "upload", "download"])
+def test_faults_are_meant_for_a_host(make: MakeClient, host: str) -> None:
+    client = made(make, ServerFault(status=503, host=host, path="/"))
+    client.simulator.counts.clear()
+    found = {
+        "management": client.stat("bucket", "a").status,
+        "upload": client.put("bucket", "a").status,
+        "download": client.get("bucket", "a").status,
+    }
+    assert found == {"management": 200, "upload": 200, "download": 200} | {host: 503}
+    assert dict(client.simulator.counts) == {
+        "management GET /stat": 1,
+        "upload POST /": 1,
+        "download GET": 1,
+    }
+
+
 def test_faults_come_in_their_order(make: MakeClient) -> None:
     client = made(make, ServerFault(status=502, times=1), ServerFault(status=503, times=1))
     assert [client.stat("bucket", "a").status for _ in range(3)] == [502, 503, 200]

@@ -97,6 +97,30 @@ def test_regions(make: MakeClient) -> None:
     assert client.manage(across).status == 400
 
 
+def test_statistics(make: MakeClient) -> None:
+    client = make()
+    for name in ("one", "two"):
+        client.simulator.create_bucket(name)
+        client.put(name, "a", b"1234")
+    client.put("one", "b", b"12")
+    assert client.manage(f"/chtype/{entry('one', 'b')}/type/1").status == 200
+
+    def figures(what: str, begin: str = "20200101000000", rest: str = "") -> list[int]:
+        query = f"?begin={begin}&end=22000101000000&g=day{rest}"
+        answer = client.manage(f"/v6/{what}{query}", method="GET").json
+        assert [at % DAY for at in answer["times"]] == [16 * 3600] * len(answer["datas"])
+        return [int(figure) for figure in answer["datas"]]
+
+    assert (figures("count"), figures("space")) == ([2], [8])
+    assert (figures("count_line"), figures("space_line")) == ([1], [2])
+    assert figures("count", rest="&bucket=one") == [1]
+    assert figures("count", begin="21990101000000") == []
+    for wrong in ("begin=x&end=22000101000000&g=day", "begin=20200101000000&end=22000101000000&g=x"):
+        assert client.manage(f"/v6/count?{wrong}", method="GET").status == 400
+    missing = "?begin=20200101000000&end=22000101000000&g=day&bucket=none"
+    assert client.manage(f"/v6/count{missing}", method="GET").status == 631
+
+
 # --- objects ---
 
 

@@ -253,6 +253,6 @@ def test_the_cdn(world: World) -> None:
 def test_the_region_is_asked_for_once_and_cached_where_the_test_says(world: World) -> None:
     qiniu.put_data(world.token(), "a", b"-")
     world.buckets.stat("media", "a")
-    assert world.simulator.counts["GET /v4"] == 1
+    assert world.simulator.counts["management GET /v4"] == 1
     cached = (world.folder / "regions-cache.jsonl").read_text()
     assert world.simulator.upload_host in cached

@@ -7,6 +7,7 @@ import json
 import zlib
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -57,7 +58,7 @@ def test_the_crc_is_checked(shared: Client, bucket: str) -> None:
 
 def test_metadata_and_headers_of_downloads(shared: Client, bucket: str) -> None:
     given = {"x-qn-meta-a": "1", "x-qn-meta-b-c": "ü", "cacheControl": "no-cache"}
-    assert shared.put(bucket, "a", b"data", contentEncoding="x-own", **given).status == 200
+    assert shared.put(bucket, "a", b"data", **given, contentEncoding="x-own").status == 200
     found = shared.get(bucket, "a").headers
     assert found["X-Qn-Meta-a"] == "1"
     assert found["X-Qn-Meta-b-c"].encode("latin-1").decode() == "ü"
@@ -73,6 +74,18 @@ def test_names_of_metadata_are_checked(shared: Client, bucket: str, name: str) -
 def test_the_size_of_metadata_is_checked(shared: Client, bucket: str) -> None:
     assert shared.put(bucket, "a", b"data", **{"x-qn-meta-a": "1" * 1023}).status == 200
     assert shared.put(bucket, "b", b"data", **{"x-qn-meta-a": "1" * 1024}).status == 400
+
+
+def test_headers_cannot_be_smuggled_in(shared: Client, bucket: str) -> None:
+    assert shared.put(bucket, "a", cacheControl="a\r\nX-Evil: 1").status == 400
+    smuggled = {"x-qn-meta-a": "1\r\nX-Evil: 1"}
+    assert shared.put(bucket, "a", b"data", **smuggled).status == 400
+    upload = shared.parts("POST", bucket, "a").json["uploadId"]
+    etag = shared.parts("PUT", bucket, "a", f"/{upload}/1", b"data").json["etag"]
+    parts = [{"partNumber": 1, "etag": etag}]
+    body = json.dumps({"parts": parts, "mimeType": "a/b\r\nX-Evil: 1"}).encode()
+    assert shared.parts("POST", bucket, "a", f"/{upload}", body).status == 400
+    assert shared.stat(bucket, "a").status == 612
 
 
 def test_limits_of_a_form(make: MakeClient) -> None:
@@ -145,6 +158,23 @@ def test_insert_only(shared: Client, bucket: str) -> None:
     assert put(b"2") == 200
 
 
+def test_of_many_that_insert_at_once_one_wins(shared: Client, bucket: str) -> None:
+    token = shared.token(bucket, "a", insertOnly=1)
+
+    def put(at: int) -> tuple[int, bytes]:
+        client, data = Client(shared.simulator), str(at).encode()
+        try:
+            return client.post({"token": token, "key": "a"}, data).status, data
+        finally:
+            client.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(put, range(24)))
+    [won] = [data for status, data in found if status == 200]
+    assert {status for status, _ in found} == {200, 614}
+    assert shared.get(bucket, "a").body == won
+
+
 def test_a_prefixs_scope(shared: Client, bucket: str) -> None:
     def put(key: str, data: bytes = b"data") -> int:
         token = shared.token(bucket, "in/", isPrefixalScope=1)
@@ -215,6 +245,7 @@ def test_the_rest_by_policy(shared: Client, bucket: str) -> None:
     days = found["expiration"] / DAY - found["putTime"] / 10_000_000 / DAY
     assert 3 <= days <= 4
     assert by_policy(shared, bucket, "b", fileType=9).status == 400
+    assert by_policy(shared, bucket, "b", returnUrl="a\nb").status == 400
     assert by_policy(shared, bucket, "b", deleteAfterDays=-1).status == 400
 
 
@@ -513,6 +544,17 @@ def test_parts_overwrite_but_where_the_policy_forbids_it(small: Client) -> None:
     assert small.get("bucket", "a").body == b"old"
     assert complete(small, upload, parts, small.token("bucket")).status == 200
     assert small.get("bucket", "a").body == b"new"
+
+
+def test_expired_uploads_hold_no_memory(make: MakeClient) -> None:
+    client = make(limits=QiniuLimits(stored_bytes=20, min_part=1))
+    client.simulator.create_bucket("bucket")
+    upload, _ = begun(client, b"1234567890")
+    assert post(client, "/mkblk/10", b"1234567890").status == 200
+    client.simulator.clock.advance(7 * DAY)
+    assert put_part(client, upload, 1, b"1234567890").status == 612
+    upload, parts = begun(client, b"1234567890", b"1234567890")
+    assert complete(client, upload, parts).status == 200
 
 
 def test_parts_count_in_what_is_stored(make: MakeClient) -> None:
