@@ -33,6 +33,8 @@ from tests.servers.ministack_server import Ministack
 from tests.servers.qiniu_server import Qiniu as QiniuServer
 from tests.servers.swift_server import Swift as SwiftServer
 
+from .contents import LARGEST
+
 KIB = 1024
 CONNECTIONS = 1
 """That a store keeps: so few that many requests make one of their own, and meet a new one's fault."""
@@ -86,6 +88,8 @@ class Vendor(ABC):
         proxies: in the order of the hosts of the vendor.
         secrets: what no error may show.
         lists_at_once: whether a listing shows what was written before it.
+        largest: bytes of an object.
+        ease: how many times the pace is slower, for a server that is.
         replaces_cleanly: whether of two that replace an object at the same time, none leaves parts.
     """
 
@@ -93,6 +97,8 @@ class Vendor(ABC):
     through: ClassVar[Through] = Through()
     lists_at_once: ClassVar[bool] = True
     replaces_cleanly: ClassVar[bool] = True
+    largest: ClassVar[int] = LARGEST
+    ease: ClassVar[float] = 1.0
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -174,9 +180,15 @@ class S3(Vendor):
 
 
 class Swift(Vendor):
-    """OpenStack Swift, by its own interface."""
+    """OpenStack Swift, by its own interface.
+
+    All its servers are one process here, which takes 50 to 150 ms for a request of a busy run, and
+    seconds to copy more than 1 MiB.
+    """
 
     name = "swift"
+    largest = 1024 * KIB
+    ease = 3.0
     replaces_cleanly = False
 
     def _start(self) -> None:

@@ -25,7 +25,7 @@ from cloudstore.errors import RangeNotSatisfiableError
 from cloudstore.events import Event
 from cloudstore.model import ByteRange
 
-from .contents import LARGEST, NOTE, Contents, Version, version_of
+from .contents import NOTE, Contents, Version, version_of
 from .faces import Face
 from .models import Answer, Counter, OwnedKey, Race, Register, ViolationError, noted
 from .report import Report
@@ -73,6 +73,7 @@ class Shared:
     report: Report
     secrets: tuple[str, ...]
     pace: float
+    largest: int
     noise: float
     hurry: float
     groups: int
@@ -280,7 +281,13 @@ class Worker:
     def _size(self) -> int:
         chance = self._chance
         low, high = chance.choices(
-            ((0, 0), (1, 100), (100, 64 * KIB), (64 * KIB, 512 * KIB), (512 * KIB, LARGEST)),
+            (
+                (0, 0),
+                (1, 100),
+                (100, 64 * KIB),
+                (64 * KIB, 512 * KIB),
+                (512 * KIB, self._shared.largest),
+            ),
             (6, 20, 54, 16, 4),
         )[0]
         return chance.randint(low, high)
