@@ -41,9 +41,9 @@ PAUSE_SECONDS = 60.0
 """Between two measurements."""
 END_SECONDS = 4 * TIMEOUT + CLEANUP
 """A worker that has not ended its operation by then hangs."""
-QUIET_SECONDS = 5.0
+QUIET_SECONDS = 3.0
 """How long connections may take to end, once nobody wants them."""
-SETTLE_SECONDS = 1.0
+SETTLE_SECONDS = 0.5
 """What a server may still take for requests whose connections have ended."""
 READERS = 4
 KEY = re.compile(r"(own/[at]\d+/\d(~\d+)?|shared/\d+)")
