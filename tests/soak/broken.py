@@ -155,8 +155,8 @@ class LastOfABatchForgotten(PassThroughDriver):
         return self.inner.delete_objects(ctx, bucket, keys[:-1] if len(keys) > 1 else keys)
 
 
-class MoveCopies(PassThroughDriver):
-    """A deletion on a condition, or of a single key, is done half the time."""
+class SomeDeletionsForgotten(PassThroughDriver):
+    """A deletion of a single key is done half the time."""
 
     def delete_object(
         self, ctx: OpContext, bucket: str, key: str, options: DeleteOptions
@@ -283,27 +283,29 @@ class Broken:
 
 
 CUTS = ("answer cut", "request cut", "503")
+OTHER_STATE = (
+    "where only",
+    "was created, where",
+    "what is not there",
+    "what was not there",
+    "there is no such range",
+)
+"""An object is there that should not be, or not there that should be."""
+OTHER_BYTES = ("is another one", "bytes of [", "ChecksumMismatchError", "the head is", "objects of")
+SHARED = ("created first", "updates are lost", "overwritten before", "said that", "is lost")
 BROKEN: tuple[Broken, ...] = (
-    Broken(ResumeOffsetDropped, ("ChecksumMismatchError", "is another one", "bytes of ["), CUTS),
-    Broken(
-        ErrorSwallowed, ("where only", "was created, where", "created first", "updates are lost"), CUTS
-    ),
-    Broken(
-        PartForgotten, ("the head is", "bytes of [", "objects of", "where only", "found an object of")
-    ),
-    Broken(StaleReads, ("where only", "overwritten before", "updates are lost")),
-    Broken(
-        OneByteTurned, ("is another one", "said that they were not applied", "ChecksumMismatchError")
-    ),
-    Broken(
-        FailureThatWasNone, ("where only", "said that", "what is not there", "there is no such range")
-    ),
-    Broken(CreateOnlyOverwrites, ("was created, where", "created first", "updates are lost")),
-    Broken(CompareAndSwapOverwrites, ("on a condition that cannot hold", "updates are lost")),
+    Broken(ResumeOffsetDropped, OTHER_BYTES, CUTS),
+    Broken(ErrorSwallowed, OTHER_STATE + SHARED, CUTS),
+    Broken(PartForgotten, OTHER_BYTES + OTHER_STATE),
+    Broken(StaleReads, OTHER_STATE + SHARED),
+    Broken(OneByteTurned, OTHER_BYTES + SHARED),
+    Broken(FailureThatWasNone, OTHER_STATE + SHARED),
+    Broken(CreateOnlyOverwrites, OTHER_STATE + SHARED),
+    Broken(CompareAndSwapOverwrites, ("on a condition that cannot hold", *SHARED)),
     Broken(AbortDoesNothing, ("are left over",)),
-    Broken(LastOfABatchForgotten, ("where only nothing",)),
-    Broken(MoveCopies, ("where only nothing",)),
-    Broken(CopyLosesMetadata, ("nobody wrote an object with", "where only")),
+    Broken(LastOfABatchForgotten, OTHER_STATE),
+    Broken(SomeDeletionsForgotten, OTHER_STATE),
+    Broken(CopyLosesMetadata, ("nobody wrote an object with", *OTHER_STATE)),
     Broken(KeyMissingInListings, ("list found nothing",)),
     Broken(ErrorOfAnotherTree, ("which is not of the tree",)),
     Broken(DeadlineMissed, (" took ",)),

@@ -19,6 +19,8 @@ from .vendors import S3, VENDORS, Through, Vendor
 SECONDS = 8.0
 """For each vendor; with the start, the end and the pauses that is 45 seconds in all."""
 SEED = 20261120
+WORKERS = {"swift": (8, 40)}
+"""Threads and tasks, where a server is too slow for more within the time."""
 HASTE = Options(
     seconds=2.0,
     seed=SEED,
@@ -46,7 +48,9 @@ def s3() -> Iterator[Vendor]:
 def test_soak(name: str) -> None:
     vendor = VENDORS[name]()
     try:
-        report = Soak(vendor, Options(seconds=SECONDS, seed=SEED, pace=1.5)).run()
+        threads, tasks = WORKERS.get(name, (32, 200))
+        options = Options(seconds=SECONDS, seed=SEED, pace=1.5, threads=threads, tasks=tasks)
+        report = Soak(vendor, options).run()
     finally:
         vendor.close()
     print(report.table())
