@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 MIB = 1024 * 1024
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
+"""Of glibc's malloc.h."""
+OWN_BLOCK = 64 * 1024
 ENOUGH = 5
 """Pauses that make a slope."""
 
@@ -150,6 +153,19 @@ class Growth:
             "before": None if self.before is None else asdict(self.before),
             "after": None if self.after is None else asdict(self.after),
         }
+
+
+def give_back_at_once() -> None:
+    """Has glibc give free memory back, so that what is measured is held, and not kept for later.
+
+    Left alone, it raises the size from which a block is given back by itself to that of the largest
+    ones freed, and keeps a heap of small ones for every few threads: bodies of megabytes leave holes.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library has no such function
+            library = ctypes.CDLL(None)
+            library.mallopt(M_MMAP_THRESHOLD, OWN_BLOCK)
+            library.mallopt(M_ARENA_MAX, 1)
 
 
 def resident_bytes() -> int:

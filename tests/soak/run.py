@@ -31,7 +31,7 @@ from cloudstore.testing import LoopThread
 from .contents import DIGEST, Contents, version_of
 from .faces import Face, run_inline
 from .faults import KINDS, FaultPlan
-from .growth import Allowance, Growth, Held, library_objects, measure
+from .growth import Allowance, Growth, Held, give_back_at_once, library_objects, measure
 from .models import OwnedKey, Race, Register, State, ViolationError
 from .report import Report
 from .vendors import Change, Vendor, unchanged
@@ -119,6 +119,7 @@ class Soak:
     def run(self) -> Report:
         """Does it all; the report says whether it held."""
         began = time.monotonic()
+        give_back_at_once()
         log = logging.getLogger("cloudstore")
         log.addHandler(self._warnings)
         usual, tempfile.tempdir = tempfile.tempdir, str(self._folder)
