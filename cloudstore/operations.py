@@ -161,8 +161,8 @@ class Operations:
             raise error
         try:
             yield from self.driver.head_bucket(ctx, bucket)
-        except BucketNotFoundError as exc:
-            exc.outcome, exc.attempts = error.outcome, error.attempts
+        except CloudStoreError as exc:
+            exc.outcome = error.outcome  # to look changed nothing
             raise exc from error
         raise ObjectNotFoundError(
             "there is no such object",

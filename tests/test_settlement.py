@@ -18,8 +18,9 @@ from cloudstore import (
     TransportError,
 )
 from cloudstore.bodies import Payload
-from cloudstore.driver import Driver, Flow, OpContext
+from cloudstore.driver import Driver, Flow, GetResult, OpContext
 from cloudstore.model import (
+    BucketInfo,
     CompleteOptions,
     CopyOptions,
     DeleteOptions,
@@ -243,3 +244,22 @@ def test_what_is_missing_after_a_lost_answer_may_have_been_there(again: Store) -
     with pytest.raises(ObjectNotFoundError) as caught:
         again.copy_object("b", "k", "b", "other")
     assert (caught.value.outcome, caught.value.attempts) == ("unknown", 2)
+
+
+class CannotLook(PassThroughDriver):
+    """Finds nothing, does not say what is missing, and loses the answer when asked for the bucket."""
+
+    def get_object(self, ctx: OpContext, bucket: str, key: str, options: GetOptions) -> Flow[GetResult]:
+        yield from ()
+        raise NotFoundError("not found", status=404)
+
+    def head_bucket(self, ctx: OpContext, bucket: str) -> Flow[BucketInfo]:
+        yield from ()
+        raise TransportError("the answer was lost", outcome="unknown")  # where a POST asks
+
+
+def test_a_look_that_fails_changed_nothing() -> None:
+    store = Store(CannotLook(MemoryConfig().create_driver()))
+    with store, pytest.raises(TransportError) as caught:
+        store.get_object("b", "k")
+    assert caught.value.outcome == "not_applied"
