@@ -1,7 +1,7 @@
 """What the soak writes: bytes that follow from a seed and a serial number.
 
 Each content is a window into one random block. Two windows have no run of bytes in common at the same
-place, so a byte that is wrong, missing, stale, or of another object is seen by comparing; and comparing
+place, so that a byte which is wrong, missing, stale, or of another object is seen by comparing; and comparing
 costs nearly nothing. Pure: no I/O.
 """
 
