@@ -16,7 +16,7 @@ from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
-from cloudstore import Capabilities, Limits, LocalConfig, MemoryConfig, S3Config, Secret
+from cloudstore import Capabilities, Limits, LocalConfig, MemoryConfig, S3Config, Secret, SwiftConfig
 from cloudstore.driver import Driver
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,7 +37,8 @@ conformance suite tests each of them both ways."""
 
 NOTE = (
     "Presigned requests of `file` and `memory` need `public_url` in their configuration. The column "
-    "`s3` is AWS; presets of other services have less where they lack it."
+    "`s3` is AWS; presets of other services have less where they lack it. `swift` is a cluster with "
+    "all middleware; what another lacks, it says itself."
 )
 
 SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -64,8 +65,9 @@ def drivers() -> dict[str, Driver]:
     with tempfile.TemporaryDirectory() as folder:
         local = LocalConfig(root=folder, public_url=PUBLIC_URL)
         aws = S3Config(access_key="none", secret_key=Secret("none"))
+        swift = SwiftConfig(storage_url="https://none.test/v1/none", token=Secret("none"))
         made: dict[str, Driver] = {
-            config.scheme: config.create_driver() for config in (local, memory, aws)
+            config.scheme: config.create_driver() for config in (local, memory, aws, swift)
         }
         for driver in made.values():
             driver.close()

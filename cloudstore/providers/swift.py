@@ -22,11 +22,13 @@ from ..config import Secret
 from ..driver import Flow, Gather, GetResult, OpContext
 from ..errors import (
     BucketAlreadyExistsError,
+    BucketNotFoundError,
     CloudStoreError,
     ErrorKind,
     NotFoundError,
     UnexpectedResponseError,
 )
+from ..fork import reset_in_child
 from ..listing import page_token
 from ..model import (
     BucketInfo,
@@ -97,6 +99,12 @@ class SwiftDriver(LargeObjects, AdministeredSwift):
         self.endpoint = f"{named.scheme}://{named.netloc}"
         self._native: Any = None
         self._lock = threading.Lock()
+        reset_in_child(self)
+
+    def after_fork_in_child(self) -> None:
+        """Another thread may have held the lock, and the connection is the parent's."""
+        self._lock = threading.Lock()
+        self._native = None
 
     @property
     def native(self) -> Any:
@@ -120,17 +128,29 @@ class SwiftDriver(LargeObjects, AdministeredSwift):
     # --- buckets ---
 
     def create_bucket(self, ctx: OpContext, bucket: str) -> Flow[BucketInfo]:
-        """See `Driver`. Swift takes an existing container for a success, and says so (202)."""
-        answer = yield from self._send(ctx, "PUT", bucket, missing=ErrorKind.NOT_FOUND)
-        if answer.status == 202:
-            raise BucketAlreadyExistsError("there is a bucket of this name")
+        """See `Driver`. Swift takes an existing container for a success, and says so (202); but not
+        to one who asks again because an answer was lost."""
+        missing = ErrorKind.NOT_FOUND
+        try:
+            answer = yield from self._send(ctx, "PUT", bucket, missing=missing, idempotent=False)
+        except CloudStoreError as exc:
+            if exc.outcome != "unknown":
+                raise
+            yield from self._send(ctx, "PUT", bucket, missing=missing)
+        else:
+            if answer.status == 202:
+                raise BucketAlreadyExistsError("there is a bucket of this name")
         return BucketInfo(bucket, None, self._config.region)
 
     def delete_bucket(self, ctx: OpContext, bucket: str) -> Flow[None]:
         """See `Driver`. Uploads under way go with it."""
-        yield from self._send(ctx, "DELETE", bucket)
-        if self.capabilities.multipart:
-            yield from self._drop_segments(ctx, bucket)
+        try:
+            yield from self._send(ctx, "DELETE", bucket)
+        except BucketNotFoundError as exc:
+            if exc.outcome == "unknown":  # an attempt of ours, whose answer was lost, deleted it
+                yield from self._drop_segments(ctx, bucket)
+            raise
+        yield from self._drop_segments(ctx, bucket)
 
     def head_bucket(self, ctx: OpContext, bucket: str) -> Flow[BucketInfo]:
         """See `Driver`. Of a large object its size counts the manifest only."""
@@ -195,8 +215,10 @@ class SwiftDriver(LargeObjects, AdministeredSwift):
         """See `Driver`."""
         try:
             yield from self._send(ctx, "DELETE", bucket, key)
-        finally:  # gone it is, perhaps by an attempt of ours whose answer was lost
+        except NotFoundError:  # gone it is, perhaps by an attempt of ours whose answer was lost
             yield from self._sweep(ctx, bucket, [key])
+            raise
+        yield from self._sweep(ctx, bucket, [key])
 
     def delete_objects(
         self, ctx: OpContext, bucket: str, keys: Sequence[str]

@@ -192,6 +192,8 @@ _OS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """swiftclient/shell.py and, for the newer names, python-openstackclient."""
 
+PROXY_REFUSES = "the proxy does not let us through to the identity service"
+
 AnyConfig = TypeVar("AnyConfig", bound=AccountConfig)
 
 
@@ -531,7 +533,7 @@ def account_error(failure: Exception) -> ErrorInfo | None:
     name, answer = type(failure).__name__, getattr(failure, "response", None)
     status = getattr(answer, "status_code", None)
     if status is None or status < 300 or name == "MissingAuthMethods":
-        return _unanswered(name)
+        return _unanswered(failure)
     kind, message, retryable = _meaning(status)
     wait = _seconds(answer) if retryable else None
     told = getattr(failure, "request_id", None)
@@ -540,18 +542,29 @@ def account_error(failure: Exception) -> ErrorInfo | None:
     )
 
 
-def _unanswered(name: str) -> ErrorInfo:
+def _unanswered(failure: Exception) -> ErrorInfo:
     """Of a failure that has no status."""
+    name = type(failure).__name__
     if name == "SSLError":
         return ErrorInfo(ErrorKind.TRANSPORT, "no TLS connection to the identity service")
     if name in ("ConnectFailure", "ConnectTimeout", "UnknownConnectionError"):
-        message = f"no answer from the identity service ({name})"
-        return ErrorInfo(ErrorKind.TRANSPORT, message, retryable=True)
+        return _unconnected(failure)
     if name in ("AuthorizationFailure", "MissingAuthMethods"):
         return ErrorInfo(ErrorKind.AUTHENTICATION, f"the identity service wants more ({name})")
     return ErrorInfo(
         ErrorKind.UNEXPECTED_RESPONSE, f"this is no answer of an identity service ({name})"
     )
+
+
+def _unconnected(failure: Exception) -> ErrorInfo:
+    told = failure.__context__  # of requests; keystoneauth says no more than its words
+    reason = getattr(next(iter(told.args), None), "reason", None) if told is not None else None
+    if type(told).__name__ == "ProxyError":
+        return ErrorInfo(ErrorKind.TRANSPORT, PROXY_REFUSES, retryable=True)
+    if type(reason).__name__ == "NameResolutionError":
+        return ErrorInfo(ErrorKind.TRANSPORT, "there is no host of the name in auth_url")
+    message = f"no answer from the identity service ({type(failure).__name__})"
+    return ErrorInfo(ErrorKind.TRANSPORT, message, retryable=True)
 
 
 def _meaning(status: int) -> tuple[ErrorKind, str, bool]:
@@ -567,7 +580,7 @@ def _meaning(status: int) -> tuple[ErrorKind, str, bool]:
     if status in (404, 405):
         return ErrorKind.CONFIG, "there is no identity service of this version at auth_url", False
     if status == 407:
-        return ErrorKind.TRANSPORT, "the proxy lets us not through to the identity service", False
+        return ErrorKind.TRANSPORT, PROXY_REFUSES, False
     if status == 429:
         return ErrorKind.RATE_LIMITED, "the identity service wants fewer requests", True
     if status == 408 or status >= 500:

@@ -28,6 +28,7 @@ from typing import Any
 from ..bodies import BytesPayload, Payload
 from ..driver import Call, Flow, Gather, Once, OnceValue, OpContext, Response
 from ..errors import (
+    BucketNotEmptyError,
     BucketNotFoundError,
     CloudStoreError,
     ErrorKind,
@@ -103,13 +104,11 @@ class LargeObjects(SwiftRequests):
 
         It comes after a write that is done, so that its failure is none of the write's.
         """
-        if not (yield from self._has_segments(ctx, bucket)):
-            return
         container = container_of(bucket)
         after, before = segments.records_between(keys)
         wanted = set(keys)
         try:
-            while True:
+            while (yield from self._has_segments(ctx, bucket)):
                 rows = yield from self._rows(ctx, container, segments.UPLOADS, after, before)
                 ours = (segments.record_of(row["name"]) for row in rows if _is_complete(row))
                 refs = [
@@ -200,25 +199,42 @@ class LargeObjects(SwiftRequests):
                 retryable=True,
             )
         if counts[1]:
-            yield from self._send(ctx, "HEAD", bucket)  # is it the bucket that is missing?
+            try:
+                yield from self._send(ctx, "HEAD", bucket)  # is it the bucket that is missing?
+            except CloudStoreError as exc:
+                exc.outcome = "unknown" if counts[0] else exc.outcome
+                raise
         return failed
 
     def _drop_segments(self, ctx: OpContext, bucket: str) -> Flow[None]:
         """Removes what is ours beside a bucket that is gone, and its container where that is empty."""
+        if not self.capabilities.multipart:
+            return
         container = container_of(bucket)
-        marker = ""
         try:
-            while True:
-                rows = yield from self._rows(ctx, container, segments.NAMESPACE, marker)
-                names = [row["name"] for row in rows]
-                yield from self._delete_names(ctx, container, names)
-                if len(rows) < self.limits.page_size:
-                    break
-                marker = names[-1]
-            yield from self._send(ctx, "DELETE", container)
+            if not (yield from self._delete_container(ctx, container)):
+                yield from self._delete_namespace(ctx, container)
+                yield from self._delete_container(ctx, container)
         except CloudStoreError as exc:
-            if exc.kind not in (ErrorKind.BUCKET_NOT_FOUND, ErrorKind.BUCKET_NOT_EMPTY):
-                log.warning("segments of the former bucket %s are left: %s", bucket, exc)
+            log.warning("segments of the former bucket %s are left: %s", bucket, exc)
+
+    def _delete_container(self, ctx: OpContext, container: str) -> Flow[bool]:
+        """Whether it is gone, or holds something still."""
+        try:
+            yield from self._send(ctx, "DELETE", container, may_miss=True)
+        except BucketNotEmptyError:
+            return False
+        return True
+
+    def _delete_namespace(self, ctx: OpContext, container: str) -> Flow[None]:
+        marker = ""
+        while True:
+            rows = yield from self._rows(ctx, container, segments.NAMESPACE, marker)
+            names = [row["name"] for row in rows]
+            yield from self._delete_names(ctx, container, names)
+            if len(rows) < self.limits.page_size:
+                return
+            marker = names[-1]
 
     def _rows(
         self, ctx: OpContext, container: str, prefix: str, after: str, before: str = ""
@@ -342,6 +358,9 @@ class LargeObjects(SwiftRequests):
         except UploadNotFoundError:
             yield from self._delete_name(ctx.for_cleanup(), container, name)
             raise
+        except CloudStoreError as exc:
+            exc.outcome = "unknown"  # the part is there
+            raise
         return answer
 
     def copy_part(
@@ -456,10 +475,15 @@ class LargeObjects(SwiftRequests):
             state = ABORTING
         except CloudStoreError:
             state = OPEN  # nobody can tell; the object is there
-        if state == ABORTING:
-            if (yield from self._is_live(ctx, ref)):
-                yield from self._delete_name(ctx.for_cleanup(), ref.bucket, ref.key)
-            raise UploadNotFoundError("this upload was aborted meanwhile")
+        if state != ABORTING:
+            return
+        cleanup = ctx.for_cleanup()
+        try:
+            if (yield from self._is_live(cleanup, ref)):
+                yield from self._delete_name(cleanup, ref.bucket, ref.key)
+        except CloudStoreError as exc:
+            log.warning("the upload %s of %s was aborted, and is visible: %s", *_about(ref), exc)
+        raise UploadNotFoundError("this upload was aborted meanwhile")
 
     def _finish(
         self,

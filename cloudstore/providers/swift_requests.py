@@ -6,6 +6,7 @@ other halves; no I/O of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -43,6 +44,8 @@ MAX_METADATA_BYTES = 2048
 """Before encoding. Swift takes 4,096 once encoded, in values of 256: see `swift_messages`."""
 MAX_PRESIGN_SECONDS = 10 * 365 * 24 * 3600
 """Swift has no limit."""
+
+_VERSION = re.compile(r"/v[0-9]+(\.[0-9]+)?(/.*)?\Z")
 
 CAPABILITIES = Capabilities(
     create_bucket=True,
@@ -122,8 +125,8 @@ class SwiftRequests(Driver):
         """Reads ``/info``. A cluster that keeps it to itself is taken for one with all middleware."""
 
         def ask() -> Flow[OnceValue[Mapping[str, Any]]]:
-            origin, _ = yield from self._account(ctx)
-            request = self._make(ctx, "GET", origin, "/info", missing=ErrorKind.NOT_FOUND)
+            origin, path = yield from self._account(ctx)
+            request = self._make(ctx, "GET", origin, _info_path(path), missing=ErrorKind.NOT_FOUND)
             try:
                 answer: Response = yield request
                 return OnceValue(errors.read_json(answer, dict))
@@ -186,7 +189,8 @@ class SwiftRequests(Driver):
 
         def sign_in() -> Flow[OnceValue[Session]]:
             made: Session = yield Call(self, ctx, authenticate, self._config, idempotent=True)
-            if made.expires_at is None:
+            # Asked early, a service of v1 gives the same token again (`tempauth` middleware).
+            if made.expires_at is None or self._config.auth_version == "1":
                 return OnceValue(made)
             left = max(0.0, made.expires_at - ctx.clock.now())
             return OnceValue(made, left - min(TOKEN_MARGIN_SECONDS, left / 10))
@@ -250,6 +254,7 @@ class SwiftRequests(Driver):
         *,
         missing: ErrorKind | None = None,
         may_miss: bool = False,
+        idempotent: bool = True,
         buffered: bool = True,
     ) -> Flow[Response]:
         """The answer about an object; without a key, about a container; without that, the account.
@@ -272,11 +277,17 @@ class SwiftRequests(Driver):
             missing=missing,
             buffered=buffered,
         )
-        request.may_miss = may_miss
+        request.may_miss, request.idempotent = may_miss, idempotent
         if not key:
             request.conflict = ErrorKind.BUCKET_NOT_EMPTY
         answer: Response = yield request
         return answer
+
+
+def _info_path(account: str) -> str:
+    """Where a cluster tells of itself: beside the version in the account's path, which may stand below
+    other names (Ceph's has ``/swift/v1``). As swiftclient looks for it."""
+    return _VERSION.sub("", account) + "/info"
 
 
 def _table(info: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -60,6 +60,17 @@ def swift(folder: Path) -> Iterator[dict[str, str]]:
         yield s3_on(server, "swift")
 
 
+@contextmanager
+def native_swift(folder: Path) -> Iterator[dict[str, str]]:
+    with Swift() as server:
+        yield {
+            "provider": "swift",
+            "auth_url": f"{server.url}/auth/v1.0",
+            "user": server.access_key,
+            "secret_key": server.secret_key,
+        }
+
+
 def s3_on(server: Ministack | Swift, preset: str) -> dict[str, str]:
     return {
         "provider": "s3",
@@ -70,7 +81,7 @@ def s3_on(server: Ministack | Swift, preset: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("place", [a_folder, the_memory, ministack, swift])
+@pytest.mark.parametrize("place", [a_folder, the_memory, ministack, swift, native_swift])
 def test_the_program_runs_unmodified(
     program: Callable[[Store], list[str]], place: Any, tmp_path: Path
 ) -> None:

@@ -1,7 +1,7 @@
 """Runs OpenStack Keystone in this process: ``keystone_process.py FOLDER`` prints ``ready PORT PORT``.
 
 Both ports are of the same Keystone; tokens that the second gives live for `SHORT_SECONDS`. SQLite,
-fernet tokens, no cache, no message queue. Run as a script only.
+fernet tokens, no memcached, no message queue. Run as a script only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 PASSWORD_VARIABLE = "KEYSTONE_PASSWORD"
 REGION = "RegionOne"
-SHORT_SECONDS = 3
+SHORT_SECONDS = 2
 
 CONFIGURATION = """
 [database]
@@ -26,8 +26,11 @@ key_repository = {folder}/fernet_tokens
 [credential]
 key_repository = {folder}/credential
 [cache]
-# What is revoked or taken away is so at once.
-enabled = false
+# Each look at a token would be hundreds of queries.
+enabled = true
+backend = dogpile.cache.memory
+[revoke]
+caching = false
 [identity]
 # Slow on purpose, elsewhere.
 password_hash_rounds = 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import secrets
 import sys
+import time
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -44,7 +45,7 @@ class Keystone(ServerProcess):
 
     Attributes:
         url: ``http://127.0.0.1:port/v3``.
-        short_url: of the same service; tokens that it gives live for three seconds.
+        short_url: of the same service; tokens that it gives live for two seconds.
         password: of the user ``admin``, whose project is ``admin``.
     """
 
@@ -154,6 +155,13 @@ class Keystone(ServerProcess):
     def revoke(self, token: str) -> None:
         """Makes a token worthless at once."""
         self.call("DELETE", "/auth/tokens", headers={"X-Subject-Token": token})
+
+    def revoke_all(self, person: Person) -> None:
+        """Makes all tokens of somebody worthless; who signs in now gets one that is good."""
+        for enabled in (False, True):
+            self.call("PATCH", f"/users/{person.id}", {"user": {"enabled": enabled}})
+        # Keystone knows in which second a token was made, and takes those of this one for old.
+        time.sleep(1.05)
 
 
 def answers(port: int) -> bool:

@@ -30,8 +30,8 @@ class SwiftHarness(Harness):
     etag_tells_metadata = False  # it is the MD5 of the bytes
     upload_time_step = 1.0
 
-    def __init__(self, server: Swift) -> None:
-        self.config = config_of(server)
+    def __init__(self, server: Swift, *, conditional_writes: bool = False) -> None:
+        self.config = replace(config_of(server), conditional_writes=conditional_writes)
         self.secrets = (server.secret_key, TEMP_URL_KEY)
         self._keyed = False
 

@@ -455,6 +455,21 @@ def test_nobody_there() -> None:
     assert (found.kind, found.retryable) == (ErrorKind.TRANSPORT, True)
 
 
+def test_no_such_host() -> None:
+    found = failure(of_v1("http://no-such-host.invalid/auth/v1.0", proxy=""))
+    assert (found.kind, found.retryable) == (ErrorKind.TRANSPORT, False)
+    assert "no host" in found.message
+
+
+def test_a_proxy_that_refuses() -> None:
+    with Scripted(keep_answering(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")) as proxy:
+        for scheme in ("http", "https"):
+            found = failure(of_v1(f"{scheme}://h.invalid", proxy=proxy.origin))
+            assert found.kind is ErrorKind.TRANSPORT
+            assert "proxy" in found.message
+        assert len(proxy.seen) == 2
+
+
 def stall(peer: Peer) -> None:
     peer.read()
     peer.wait_for_end()
@@ -485,10 +500,16 @@ def garbage(peer: Peer) -> None:
     peer.send(b"SSH-2.0-OpenSSH\r\n")
 
 
-@pytest.mark.parametrize("script", [stall, drip, pour, cut, garbage, Peer.reset])
-def test_a_service_that_does_not_answer_well(script: Any) -> None:
+LONG = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("script", "seconds"),
+    [(stall, 0.2), (drip, 0.2), (pour, LONG), (cut, LONG), (garbage, LONG), (Peer.reset, LONG)],
+)
+def test_a_service_that_does_not_answer_well(script: Any, seconds: float) -> None:
     with Scripted(script) as server:
-        config = of_v1(server.origin, timeouts=Timeouts(connect=5, first_byte=0.2))
+        config = of_v1(server.origin, timeouts=Timeouts(connect=5, first_byte=seconds))
         found = failure(config)
         assert server.connections == 1
     assert (found.kind, found.retryable) == (ErrorKind.TRANSPORT, True)

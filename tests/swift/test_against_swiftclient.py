@@ -74,6 +74,7 @@ def store(server: ScriptedServer) -> Iterator[Store]:
         token=Secret(TOKEN),
         storage_url=server.url + ACCOUNT,
         temp_url_key=Secret(TEMP_URL_KEY),
+        conditional_writes=True,
     )
     with Store(config) as ours:
         yield ours
@@ -322,8 +323,10 @@ def test_copy_is_the_other_half_of_swiftclient_s(
             "bucket", key, f"/to/{key}", headers=headers, fresh_metadata="true" if fresh else None
         ),
     )
-    ours = sent(server, lambda: store.copy_object("bucket", key, "to", key, **metadata))  # type: ignore[arg-type]
-    assert (theirs.method, ours.method) == ("COPY", "PUT")
+    before = len(server.asked)
+    store.copy_object("bucket", key, "to", key, **metadata)  # type: ignore[arg-type]
+    [ours] = [asked for asked in server.asked[before:] if asked.method == "PUT"]
+    assert theirs.method == "COPY"
     assert ours.path == ACCOUNT + theirs.headers["destination"]
     assert ACCOUNT + ours.headers["x-copy-from"] == theirs.path
     expected = {n: v for n, v in meaning(theirs.headers).items() if n != "destination"}
@@ -396,3 +399,15 @@ def test_temporary_url_is_that_of_swiftclient(
     )
     assert raw == server.url + quote(path)
     assert query == expected.rpartition("?")[2]
+
+
+@pytest.mark.parametrize("place", ["/v1/AUTH_test", "/swift/v1", "/object-store/v1.0/AUTH_a", "/v1"])
+def test_features_are_asked_for_where_swiftclient_does(server: ScriptedServer, place: str) -> None:
+    """Ceph's gateway, for one, has its Swift below ``/swift``."""
+    theirs = client.Connection(preauthurl=server.url + place, preauthtoken=TOKEN, retries=0)
+    with ScriptedServer(lambda asked: Say(200, "{}", JSON)) as other:
+        expected = sent(other, lambda: theirs.get_capabilities(other.url + place))
+        with Store(SwiftConfig(token=Secret(TOKEN), storage_url=other.url + place)) as store:
+            sent(other, lambda: store.bucket_exists("bucket"))
+        assert [where(asked) for asked in other.asked][1] == where(expected)
+    theirs.close()

@@ -11,11 +11,10 @@ import pytest
 from cloudstore.config import Secret
 from cloudstore.errors import ConfigError, ErrorKind
 from cloudstore.providers.swift_account import Session, authenticate, connect, settled
+from tests.servers.keystone_process import SHORT_SECONDS
 from tests.servers.keystone_server import Keystone, Person
 from tests.servers.swift_server import Swift
 from tests.swift.accounts import Account, failure, listening
-
-SHORT_SECONDS = 3
 
 
 @pytest.fixture(scope="module")

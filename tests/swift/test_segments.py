@@ -141,7 +141,7 @@ def test_metadata_of_a_large_object_is_changed_in_place(store: Store, bucket: st
     assert (after.content_type, after.content_disposition) == ("image/png", "inline")
     assert (after.etag, after.size, after.expires_at) == (before.etag, len(LARGE), before.expires_at)
     [listed] = store.get_all_objects(bucket)
-    assert (listed.size, listed.etag) == (len(LARGE), before.etag)  # type: ignore[union-attr]
+    assert (listed.size, listed.etag) == (len(LARGE), before.etag)
     assert store.get_object(bucket, "k").read() == LARGE
 
 
