@@ -1,8 +1,8 @@
 """What the soak writes: bytes that follow from a seed and a serial number.
 
-Each content is a window into one random block. Two windows have no run of bytes in common at the same
-place, so that a byte which is wrong, missing, stale, or of another object is seen by comparing; and comparing
-costs nearly nothing. Pure: no I/O.
+Each content is a window into one random block. At the same place, two windows hold other bytes: so what
+is wrong, missing, stale, or of another object is seen by comparing, and comparing costs nearly nothing.
+Pure: no I/O.
 """
 
 from __future__ import annotations

@@ -14,13 +14,15 @@ from .broken import BROKEN, LATE, Broken
 from .faults import KINDS, FaultPlan
 from .growth import MIB, Allowance
 from .run import Options, Soak
-from .vendors import S3, VENDORS, Through, Vendor
+from .vendors import S3, VENDORS, Swift, Through, Vendor
 
 SECONDS = 8.0
 """For each vendor; with the start, the end and the pauses that is 45 seconds in all."""
 SEED = 20261120
-WORKERS = {"swift": (8, 40)}
+WORKERS = {"swift": (4, 12)}
 """Threads and tasks, where a server is too slow for more within the time."""
+IMPATIENT = Through(timeouts=Timeouts(connect=5.0, first_byte=2.5, stall=2.5))
+"""With fewer workers Swift answers in time, and what stalls is given up sooner."""
 HASTE = Options(
     seconds=2.0,
     seed=SEED,
@@ -31,6 +33,10 @@ HASTE = Options(
     hurry=0.5,
     allowance=Allowance(resident=24 * MIB, connections=8, objects=400),
 )
+
+
+class HastySwift(Swift):
+    through = IMPATIENT
 
 
 class HastyS3(S3):
@@ -46,10 +52,11 @@ def s3() -> Iterator[Vendor]:
 
 @pytest.mark.parametrize("name", VENDORS)
 def test_soak(name: str) -> None:
-    vendor = VENDORS[name]()
+    vendor = HastySwift() if name == "swift" else VENDORS[name]()
     try:
         threads, tasks = WORKERS.get(name, (32, 200))
-        options = Options(seconds=SECONDS, seed=SEED, pace=1.5, threads=threads, tasks=tasks)
+        pace = 0.2 if name in WORKERS else 1.5
+        options = Options(seconds=SECONDS, seed=SEED, pace=pace, threads=threads, tasks=tasks)
         report = Soak(vendor, options).run()
     finally:
         vendor.close()

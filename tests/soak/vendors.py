@@ -188,7 +188,7 @@ class Swift(Vendor):
 
     name = "swift"
     largest = 1024 * KIB
-    ease = 6.0
+    ease = 3.0
     through = Through(timeouts=Timeouts(connect=5.0, first_byte=7.0, stall=7.0))
     replaces_cleanly = False
 

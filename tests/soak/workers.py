@@ -33,6 +33,8 @@ from .report import Report
 KIB = 1024
 KEYS = 4
 """That a worker owns."""
+LOOK_SECONDS = 0.3
+"""How often a worker that idles looks whether the run is over."""
 FIRST_WRITES = 2
 """A worker begins with so many, to have something to work with."""
 GROUP = 12
@@ -179,7 +181,7 @@ class Worker:
     async def run(self) -> None:
         """Works until the run is over."""
         shared = self._shared
-        await self._face.sleep(random.Random(f"{shared.seed}/{self.name}").uniform(0, shared.pace))
+        await self._idle(random.Random(f"{shared.seed}/{self.name}").uniform(0, shared.pace))
         while not shared.over.is_set():
             if shared.paused.is_set():
                 self.resting = True
@@ -193,8 +195,16 @@ class Worker:
             operation = self._chance.choice(self._operations)
             await (operation if self.done >= FIRST_WRITES else self.put)()
             self.done += 1
-            await self._face.sleep(min(pause, 4 * shared.pace))
+            await self._idle(min(pause, 4 * shared.pace))
         self.resting = True
+
+    async def _idle(self, seconds: float) -> None:
+        """Lets time pass, until the run is paused or over."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self._shared.over.is_set() or self._shared.paused.is_set():
+                return
+            await self._face.sleep(min(left, LOOK_SECONDS))
 
     # --- calls ----------------------------------------------------------------------------------------
 
