@@ -15,13 +15,17 @@ BENCH =
 # For each target.
 FUZZ_SECONDS = 60
 FUZZ_TARGETS =
+# For each of SOAK_VENDORS (s3, swift, qiniu; none is all); python -m tests.soak --help lists SOAK's options.
+SOAK_SECONDS = 600
+SOAK_VENDORS =
+SOAK =
 
 VENV = .venv
 RUN = $(VENV)/bin/python
 # The cache of pip stays in the tree as well.
 PIP = PIP_CACHE_DIR="$$PWD/$(VENV)/pip-cache" PIP_USER=0 $(RUN) -m pip --disable-pip-version-check
 
-.PHONY: help demo test lint unittest docs matrix bench fuzz coverage clean
+.PHONY: help demo test lint unittest docs matrix bench fuzz soak coverage clean
 .NOTPARALLEL:
 
 help:
@@ -32,6 +36,7 @@ help:
 	@echo "make matrix    which driver has which capability, from a run of the conformance suite"
 	@echo "make bench     speed, side by side with other libraries (BENCH=--quick: two minutes of it)"
 	@echo "make fuzz      hostile servers, guided by coverage; FUZZ_SECONDS=60 for each of FUZZ_TARGETS"
+	@echo "make soak      threads and tasks over connections that break; SOAK_SECONDS=600 for each of SOAK_VENDORS"
 	@echo "make coverage  which lines the tests run"
 	@echo "make clean     remove what was made"
 
@@ -61,6 +66,10 @@ bench: $(VENV)/bench
 
 fuzz: $(VENV)/fuzz
 	$(RUN) -m tests.fuzz run $(FUZZ_TARGETS) --seconds $(FUZZ_SECONDS) --out build/fuzz
+
+soak: $(VENV)/dev
+	@mkdir -p build
+	$(RUN) -m tests.soak $(SOAK_VENDORS) --seconds $(SOAK_SECONDS) --json build/soak.json $(SOAK)
 
 coverage: $(VENV)/dev
 	$(RUN) -m coverage erase

@@ -161,13 +161,16 @@ class Operations:
             raise error
         try:
             yield from self.driver.head_bucket(ctx, bucket)
-        except BucketNotFoundError as exc:
+        except CloudStoreError as exc:
+            exc.outcome = error.outcome  # to look changed nothing
             raise exc from error
         raise ObjectNotFoundError(
             "there is no such object",
             status=error.status,
             code=error.code,
             request_id=error.request_id,
+            outcome=error.outcome,
+            attempts=error.attempts,
         ) from error
 
     # --- buckets ---
@@ -359,7 +362,8 @@ class Operations:
             try:
                 yield from self._which_is_missing(ctx, bucket, exc)
             except ObjectNotFoundError:
-                if not missing_ok:
+                # After a lost answer it is gone by this very deletion: the look before has seen it.
+                if not missing_ok and exc.outcome != "unknown":
                     raise
 
     def delete_objects(self, ctx: OpContext, bucket: str, keys: Iterable[str]) -> Flow[list[str]]:
