@@ -129,6 +129,9 @@ class Soak:
             self._work()
             if not self._report.violation:
                 self._check_all()
+                complaint = self._growth.complaint()
+                if complaint:
+                    raise ViolationError(complaint)
         except ViolationError as exc:
             self._violated("the end", exc)
         finally:
@@ -172,9 +175,6 @@ class Soak:
         for plan in self._plans:
             self._report.faults += plan.chosen
         self._report.growth = self._growth
-        complaint = self._growth.complaint()
-        if complaint and not self._report.violation:
-            self._violated("growth", ViolationError(complaint))
 
     def _with_stores(self, loop: LoopThread, face: Face, aface: Face) -> None:
         threads, tasks = self._options.threads, self._options.tasks
