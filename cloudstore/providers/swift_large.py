@@ -340,8 +340,8 @@ class LargeObjects(SwiftRequests):
         """See `Driver`. Looks at the record afterwards: whoever aborts has changed it before looking
         for parts, so one of the two removes this one."""
         etag = yield from self._md5(ctx, payload)
-        yield from self._put_segment(ctx, ref, number, {"etag": etag}, payload)
-        return Part(number, etag, payload.size)
+        name, _ = yield from self._put_segment(ctx, ref, number, {"etag": etag}, payload)
+        return Segment(number, name, etag, payload.size, "").part()
 
     def _put_segment(
         self,
@@ -351,7 +351,7 @@ class LargeObjects(SwiftRequests):
         headers: Mapping[str, str],
         payload: Payload | None,
         missing: ErrorKind = ErrorKind.UPLOAD_NOT_FOUND,
-    ) -> Flow[Response]:
+    ) -> Flow[tuple[str, Response]]:
         container = container_of(ref.bucket)
         name = segments.segment_name(ref.key, ref.upload_id, number, ctx.random.getrandbits(32))
         sent = {"content-type": "application/octet-stream", **headers}
@@ -364,7 +364,7 @@ class LargeObjects(SwiftRequests):
         except CloudStoreError as exc:
             exc.outcome = "unknown"  # the part is there
             raise
-        return answer
+        return name, answer
 
     def copy_part(
         self,
@@ -383,8 +383,11 @@ class LargeObjects(SwiftRequests):
         headers = {**messages.copy_source(bucket, key, pinned), "x-fresh-metadata": "true"}
         if end > start:
             headers["range"] = messages.range_header(ByteRange(start, end))
-        answer = yield from self._put_segment(ctx, ref, number, headers, None, ErrorKind.NOT_FOUND)
-        return Part(number, messages.etag_of(answer.headers.get("etag")) or "", end - start)
+        name, answer = yield from self._put_segment(
+            ctx, ref, number, headers, None, ErrorKind.NOT_FOUND
+        )
+        etag = messages.etag_of(answer.headers.get("etag")) or ""
+        return Segment(number, name, etag, end - start, "").part()
 
     def _held(self, ctx: OpContext, ref: UploadRef) -> Flow[list[Segment]]:
         """All parts that there are of an upload."""
@@ -403,12 +406,29 @@ class LargeObjects(SwiftRequests):
                 return found
             marker = str(rows[-1]["name"])
 
+    def _unlisted(
+        self, ctx: OpContext, ref: UploadRef, held: Sequence[Segment], parts: Sequence[Part]
+    ) -> Flow[list[Segment]]:
+        """Parts that are there, and that no listing shows yet: those lag behind what was written."""
+
+        def look(name: str, number: int) -> Flow[Segment | None]:
+            container = container_of(ref.bucket)
+            answer = yield from self._send(ctx, "HEAD", container, name, (), NEWEST, may_miss=True)
+            if answer.status == 404:
+                return None
+            etag = messages.etag_of(answer.headers.get("etag")) or ""
+            written = messages.written_at(answer)
+            return Segment(number, name, etag, messages.stated_length(answer), written)
+
+        names = segments.unlisted(held, parts, ref.key, ref.upload_id)
+        found = yield Gather((look(name, number) for name, number in names.items()), limit=AT_ONCE)
+        return [segment for segment in found if segment is not None]
+
     def list_parts(self, ctx: OpContext, ref: UploadRef, token: str | None) -> Flow[PartPage]:
         """See `Driver`. One page holds them all."""
         yield from self._open_record(ctx, ref)
         held = yield from self._held(ctx, ref)
-        current = segments.newest(held).values()
-        return PartPage([Part(s.number, s.etag, s.size) for s in current])
+        return PartPage([segment.part() for segment in segments.newest(held).values()])
 
     def complete_multipart(
         self, ctx: OpContext, ref: UploadRef, parts: Sequence[Part], options: CompleteOptions
@@ -416,6 +436,7 @@ class LargeObjects(SwiftRequests):
         """See `Driver`."""
         record = yield from self._open_record(ctx, ref)
         held = yield from self._held(ctx, ref)
+        held += yield from self._unlisted(ctx, ref, held, parts)
         used = segments.chosen(held, parts)
         answer = yield from self._write_manifest(ctx, ref, record, used, options)
         yield from self._check_still_open(ctx, ref, record)

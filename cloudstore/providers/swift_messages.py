@@ -65,6 +65,7 @@ __all__ = [
     "stated_length",
     "temp_url_query",
     "website_headers",
+    "written_at",
 ]
 
 META = "x-object-meta-"
@@ -426,6 +427,12 @@ def stated_length(answer: Response) -> int:
     if length < 0:
         raise UnexpectedResponseError("the answer does not say how long the object is")
     return length
+
+
+def written_at(answer: Response) -> str:
+    """When an object was written, in the words of a listing; later than all where nothing says it."""
+    moment = _moment(answer.headers.get("x-timestamp", "")) or datetime.max.replace(tzinfo=UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 
 def etag_of(value: str | None) -> str | None:

@@ -189,6 +189,7 @@ class SwiftRequests(Driver):
 
         def sign_in() -> Flow[OnceValue[Session]]:
             made: Session = yield Call(self, ctx, authenticate, self._config, idempotent=True)
+            self._place = _place_of(made)  # a renewed token may come with another
             # Asked early, a service of v1 gives the same token again (`tempauth` middleware).
             if made.expires_at is None or self._config.auth_version == "1":
                 return OnceValue(made)
@@ -218,8 +219,7 @@ class SwiftRequests(Driver):
         """Origin and path of the account's storage URL, which comes with the token."""
         if self._place is None:
             session = yield from self.credentials(ctx, None)
-            parts = urlsplit(session.storage_url)
-            self._place = (f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/"))
+            self._place = _place_of(session)
         return self._place
 
     def _make(
@@ -282,6 +282,12 @@ class SwiftRequests(Driver):
             request.conflict = ErrorKind.BUCKET_NOT_EMPTY
         answer: Response = yield request
         return answer
+
+
+def _place_of(session: Session) -> tuple[str, str]:
+    """Origin and path."""
+    parts = urlsplit(session.storage_url)
+    return f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
 
 
 def _info_path(account: str) -> str:

@@ -175,7 +175,7 @@ def calls(key: str) -> Mapping[str, tuple[Ours, Theirs]]:
             ),
         ),
         "complete": (
-            lambda s: s.resume_multipart_upload(ref).complete([Part(1, MD5, 4)]),
+            lambda s: s.resume_multipart_upload(ref).complete([Part(1, f"{MD5}-00000000", 4)]),
             lambda c: c.put_object(
                 *at,
                 json.dumps(manifest),
