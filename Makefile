@@ -10,18 +10,22 @@
 # The first of these that runs is taken: a name on the path may be there and fail, as a shim does.
 PYTHON = python3.14 python3.13 python3.12 python3.11 python3
 WORKERS = 2
-# Options of benchmarks/s3.py; --help lists them.
+# Options of `python -m benchmarks`; --help lists them.
 BENCH =
 # For each target.
 FUZZ_SECONDS = 60
 FUZZ_TARGETS =
+# For each of SOAK_VENDORS (s3, swift, qiniu; none is all); python -m tests.soak --help lists SOAK's options.
+SOAK_SECONDS = 600
+SOAK_VENDORS =
+SOAK =
 
 VENV = .venv
 RUN = $(VENV)/bin/python
 # The cache of pip stays in the tree as well.
 PIP = PIP_CACHE_DIR="$$PWD/$(VENV)/pip-cache" PIP_USER=0 $(RUN) -m pip --disable-pip-version-check
 
-.PHONY: help demo test lint unittest docs bench fuzz coverage clean
+.PHONY: help demo test lint unittest docs matrix bench fuzz soak coverage clean
 .NOTPARALLEL:
 
 help:
@@ -29,8 +33,10 @@ help:
 	@echo "make test      everything that must hold: lint, types, tests, documentation"
 	@echo "make lint      ruff and mypy only"
 	@echo "make docs      the documentation, into build/docs/index.html"
-	@echo "make bench     speed, side by side with other libraries (BENCH=--quick: a minute of it)"
+	@echo "make matrix    which driver has which capability, from a run of the conformance suite"
+	@echo "make bench     speed, side by side with other libraries (BENCH=--quick: two minutes of it)"
 	@echo "make fuzz      hostile servers, guided by coverage; FUZZ_SECONDS=60 for each of FUZZ_TARGETS"
+	@echo "make soak      threads and tasks over connections that break; SOAK_SECONDS=600 for each of SOAK_VENDORS"
 	@echo "make coverage  which lines the tests run"
 	@echo "make clean     remove what was made"
 
@@ -45,18 +51,25 @@ lint: $(VENV)/dev
 	$(RUN) -m mypy
 
 unittest: $(VENV)/dev
-	$(RUN) -m pytest -n $(WORKERS)
+	$(RUN) -m pytest -n $(WORKERS) --dist worksteal
 
 docs: $(VENV)/dev
 	$(RUN) -m sphinx -b html -W --keep-going -q docs build/docs
 	@echo "The documentation is build/docs/index.html"
 
+matrix: $(VENV)/dev
+	$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal --write-evidence
+	$(RUN) docs/generate_matrix.py
+
 bench: $(VENV)/bench
-	$(RUN) -m benchmarks.embedded
-	$(RUN) -m benchmarks.s3 $(BENCH)
+	$(RUN) -m benchmarks $(BENCH)
 
 fuzz: $(VENV)/fuzz
 	$(RUN) -m tests.fuzz run $(FUZZ_TARGETS) --seconds $(FUZZ_SECONDS) --out build/fuzz
+
+soak: $(VENV)/dev
+	@mkdir -p build
+	$(RUN) -m tests.soak $(SOAK_VENDORS) --seconds $(SOAK_SECONDS) --json build/soak.json $(SOAK)
 
 coverage: $(VENV)/dev
 	$(RUN) -m coverage erase

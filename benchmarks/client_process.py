@@ -1,15 +1,14 @@
 """The process of one client: it does what standard input tells it, and answers with measurements.
 
-``python -m benchmarks.client_process CLIENT FACE HOST [CA-FILE]``, as benchmarks/processes.py starts
-it. Both ways a line of JSON: in, the name of a method of `Measurements` and its arguments; out, what it
-returned, or the text of an error. CPU is that of this process: the server's and the other clients' are
-not in it.
+``python -m benchmarks.client_process VENDOR CLIENT FACE HOST [CA-FILE]``, as benchmarks/processes.py
+starts it. Both ways a line of JSON: in, the name of a method of `Measurements` and its arguments; out,
+what it returned, or the text of an error. CPU is that of this process: the server's and the other
+clients' are not in it.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 import threading
@@ -21,12 +20,15 @@ from typing import Any
 
 from benchmarks.clients import adapters
 from benchmarks.clients.interface import Server
-from benchmarks.measuring import cpu_seconds
-from benchmarks.workload import LARGE_SIZE, LISTED_KEYS, SMALL_SIZE
+from benchmarks.measuring import Stopwatch
+from benchmarks.workload import BLOCK_SIZE, LARGE_SIZE, LISTED_KEYS, SMALL_SIZE, content
 
-DATA = os.urandom(SMALL_SIZE)
+DATA = content(SMALL_SIZE)
 EXPECTED = {"get": SMALL_SIZE, "put": SMALL_SIZE, "head": SMALL_SIZE, "page": LISTED_KEYS}
 """What a call returns when it did all of its work."""
+
+PATIENCE_SECONDS = 60
+"""So long threads wait for one another; one that failed never comes."""
 
 Timing = dict[str, float]
 
@@ -49,18 +51,20 @@ class Measurements:
         call: Callable[[], int] = call_of(self._blocking, what)
         with Stopwatch() as watch:
             total = sum(call() for _ in range(times))
-        return watch.timing(times, total, what)
+        check(what, times, total)
+        return watch.timing(times)
 
     def threads(self, what: str, threads: int, seconds: float) -> Timing:
         """As many calls as they manage in a time; ``wall`` is between two of them, of any thread."""
         call: Callable[[], int] = call_of(self._blocking, what)
         counts = [(0, 0)] * threads
-        barrier = threading.Barrier(threads + 1)
+        ready, go = (threading.Barrier(threads + 1, timeout=PATIENCE_SECONDS) for _ in range(2))
 
         def work(number: int) -> None:
             call()  # connects
             times = total = 0
-            barrier.wait()
+            ready.wait()
+            go.wait()
             end = time.perf_counter() + seconds
             while time.perf_counter() < end:
                 total += call()
@@ -70,11 +74,14 @@ class Measurements:
         workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
         for worker in workers:
             worker.start()
-        barrier.wait()
-        with Stopwatch() as watch:
+        ready.wait()
+        with Stopwatch() as watch:  # before they go: this thread may be woken late
+            go.wait()
             for worker in workers:
                 worker.join()
-        return watch.timing(sum(times for times, _ in counts), sum(total for _, total in counts), what)
+        times, total = (sum(column) for column in zip(*counts, strict=True))
+        check(what, times, total)
+        return watch.timing(times)
 
     def tasks(self, what: str, times: int, tasks: int) -> Timing:
         """Calls of so many asyncio tasks at a time."""
@@ -94,18 +101,28 @@ class Measurements:
 
         with Stopwatch() as watch:
             total = sum(await asyncio.gather(*(work() for _ in range(tasks))))
-        return watch.timing(each * tasks, total, what)
+        check(what, each * tasks, total)
+        return watch.timing(each * tasks)
 
     def transfer(self, what: str, path: str) -> dict[str, float | None]:
-        """A large transfer: seconds of CPU and wall, and by how many bytes memory grew at its peak."""
+        """A large transfer: seconds of CPU and wall; bytes of memory at its peak, and how many of them
+        came with it."""
         before = forget_peak()
         with Stopwatch() as watch:
             getattr(self._blocking, what)(Path(path))
-        growth = None if before is None else memory("VmHWM") - before
+        peak = None if before is None else memory("VmHWM")
+        growth = None if before is None or peak is None else peak - before
         size = Path(path).stat().st_size
         if size != LARGE_SIZE:
             raise ValueError(f"{what}: the file has {size} bytes")
-        return {"cpu": watch.cpu, "wall": watch.wall, "growth": growth}
+        return {"cpu": watch.cpu, "wall": watch.wall, "peak": peak, "growth": growth}
+
+    def holds_large(self, path: str) -> bool:
+        """Whether a file is the large object, byte by byte."""
+        block = content(BLOCK_SIZE)
+        with Path(path).open("rb") as file:
+            blocks = iter(partial(file.read, BLOCK_SIZE), b"")
+            return [found == block for found in blocks] == [True] * (LARGE_SIZE // BLOCK_SIZE)
 
     def resident(self) -> int:
         """Bytes of memory once a call was made."""
@@ -122,8 +139,9 @@ class Measurements:
         }
 
     def close(self) -> None:
-        if self._runner is not None:
+        if self._awaited is not None:
             self._runner.run(self._awaited.close())
+        if self._runner is not None:
             self._runner.close()
 
     def _loop(self) -> Any:
@@ -139,20 +157,10 @@ def call_of(client: Any, what: str) -> Callable[[], Any]:
     return partial(client.put, DATA) if what == "put" else getattr(client, what)
 
 
-class Stopwatch:
-    """CPU and wall time of a block, in seconds."""
-
-    def __enter__(self) -> Stopwatch:
-        self.cpu, self.wall = cpu_seconds(), time.perf_counter()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.cpu, self.wall = cpu_seconds() - self.cpu, time.perf_counter() - self.wall
-
-    def timing(self, times: int, total: int, what: str) -> Timing:
-        if total != times * EXPECTED[what]:
-            raise ValueError(f"{times} times {what} returned {total}, not {EXPECTED[what]} each")
-        return {"cpu": self.cpu / times * 1e6, "wall": self.wall / times * 1e6}
+def check(what: str, times: int, total: int) -> None:
+    """That calls did all of their work."""
+    if total != times * EXPECTED[what]:
+        raise ValueError(f"{times} times {what} returned {total}, not {EXPECTED[what]} each")
 
 
 def memory(name: str) -> int:
@@ -172,13 +180,13 @@ def forget_peak() -> int | None:
 
 
 def main() -> None:
-    name, face, host, *ca_file = sys.argv[1:]
+    vendor, name, face, host, *ca_file = sys.argv[1:]
     measurements: Measurements | None = None
     for line in sys.stdin:
         method, arguments = json.loads(line)
         try:
             if measurements is None:
-                measurements = Measurements(name, face, Server(host, *ca_file))
+                measurements = Measurements(name, face, Server(vendor, host, *ca_file))
             answer = {"result": getattr(measurements, method)(**arguments)}
         except Exception as exc:  # reported: a client that fails is left out, and the run says so
             answer = {"error": f"{type(exc).__name__}: {exc}"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,11 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.processes import ClientError, ClientProcess, NullServer
-from benchmarks.results import Figures
+from benchmarks.results import Samples
 
-__all__ = ["TASKS", "Contest", "Plan", "Timings", "figures"]
+__all__ = ["Contest", "Plan", "Timings", "samples"]
 
-TASKS = 64
 WARM_UP = 10
 
 Label = TypeVar("Label")
@@ -30,12 +28,14 @@ class Plan:
     """How long to measure.
 
     Attributes:
+        sittings: how often all of the following is done.
         rounds, seconds: of each client, for calls and tasks; a round lasts about so long.
         thread_rounds, thread_seconds: for each number of threads.
         transfers: large ones, in each direction.
         starts: of the interpreter.
     """
 
+    sittings: int
     rounds: int
     seconds: float
     thread_rounds: int
@@ -69,9 +69,9 @@ class Contest:
         """One call after the other, of each kind."""
         return self._calibrated("calls", whats, {}, WARM_UP, 1, plan)
 
-    def tasks(self, whats: Sequence[str], plan: Plan) -> Mapping[str, Timings]:
-        """Calls of many tasks of asyncio."""
-        return self._calibrated("tasks", whats, {"tasks": TASKS}, TASKS, TASKS, plan)
+    def tasks(self, whats: Sequence[str], tasks: int, plan: Plan) -> Mapping[str, Timings]:
+        """Calls of so many tasks of asyncio."""
+        return self._calibrated("tasks", whats, {"tasks": tasks}, max(tasks, WARM_UP), tasks, plan)
 
     def rounds(
         self, count: int, method: str, questions: Mapping[Label, Arguments]
@@ -98,12 +98,12 @@ class Contest:
             ask = self._asking(method, {**arguments, "what": what, "times": first})
             try:
                 ask(name)  # connects, fills caches
-                before = self._server.requests()
+                before = self._server.counts()
                 wall = ask(name)["wall"]
             except ClientError as exc:
                 self._leave_out(name, exc)
                 continue
-            sent = (self._server.requests() - before) / first
+            sent = (self._server.counts() - before).requests / first
             if sent != 1:
                 self.notes.append(f"{name} sends {sent:.3g} requests for one {what}.")
             times[what, name] = max(least, int(plan.seconds * 1e6 / (wall or 1)))
@@ -147,19 +147,11 @@ class Contest:
         del self._processes[name]
 
 
-def figures(
-    timings: Timings,
-    key: str,
-    convert: Callable[[float], float] = float,
-    best: Callable[[Sequence[float]], float] = min,
-) -> Figures:
-    """What one thing was in the best and in the median round; what nobody knows is left out."""
+def samples(timings: Timings, key: str, convert: Callable[[float], float] = float) -> Samples:
+    """One thing of what was answered in each round; what nobody knows is left out."""
     values: dict[str, list[float]] = {}
     for name, answers in timings.items():
         known: list[Any] = [answer[key] for answer in answers if answer[key] is not None]
         if known:
             values[name] = [convert(value) for value in known]
-    return Figures(
-        {name: best(each) for name, each in values.items()},
-        {name: statistics.median(each) for name, each in values.items()},
-    )
+    return values

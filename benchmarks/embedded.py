@@ -1,38 +1,34 @@
-"""The embedded drivers side by side with obstore's local store, in one run.
+"""The embedded drivers side by side with obstore's local store, in this process.
 
-``make bench`` runs it. Contenders take turns in many short rounds, so that whatever else the machine
-does falls on both; the median round counts. CPU is user and system time of the whole process, threads
-included. Each line has a ratio, and says whether it meets its bar; the run ends with status 0 all the
-same. ``--write`` puts the table into docs/benchmarks.md.
+``python -m benchmarks --vendors embedded`` measures this alone. Contenders take turns in short rounds,
+so that whatever else the machine does falls on both. CPU is user and system time of the whole process,
+threads included.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import importlib.metadata
-import statistics
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import (
-    as_markdown,
-    as_text,
-    default_folder,
-    folder,
-    machine,
-    measure,
-    verdict,
-    write_page,
-)
-from cloudstore import LocalConfig, MemoryConfig, Store, __version__
+from benchmarks.clients import SUBJECT as OURS
+from benchmarks.contest import Plan
+from benchmarks.measuring import Stopwatch
+from benchmarks.parts import Book
+from benchmarks.results import Bar
+from benchmarks.workload import LISTED, LISTED_KEYS, SMALL_SIZE, content
+from cloudstore import LocalConfig, MemoryConfig, Store
 
-DATA = bytes(1024)
-LISTED = 1000
-ROUNDS = 15
+__all__ = ["PACKAGES", "SUBJECT", "measure"]
+
+SUBJECT = "embedded"
+PEER = "obstore"
+PACKAGES = (PEER,)
+DATA = content(SMALL_SIZE)
 
 
 @dataclass(frozen=True)
@@ -46,41 +42,38 @@ class Line:
     bar: float | None
 
 
-@dataclass(frozen=True)
-class Result:
-    """Medians, in microseconds a call."""
+def measure(place: Path, plan: Plan, book: Book) -> None:
+    """One sitting."""
+    cpu = book.draft(SUBJECT, "calls", "CPU µs a call")
+    wall = book.draft(SUBJECT, "calls", "wall µs a call, the same")
+    obstore: Any = importlib.import_module("obstore")
+    stores: Any = importlib.import_module("obstore.store")
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        theirs = Path(folder, "theirs")
+        theirs.mkdir()
+        with Store(MemoryConfig()) as memory, Store(LocalConfig(root=f"{folder}/ours")) as local:
+            for line in lines(memory, local, obstore, stores.LocalStore(str(theirs))):
+                timings = take_turns(line, plan.rounds)
+                for draft, key in ((cpu, "cpu"), (wall, "wall")):
+                    bars = [Bar(PEER, line.bar if key == "cpu" else None)]
+                    found = {name: [each[key] for each in rounds] for name, rounds in timings.items()}
+                    draft.add(line.what, found, bars)
 
-    line: Line
-    cpu: float
-    their_cpu: float
-    wall: float
-    their_wall: float
 
-    @property
-    def ratio(self) -> float:
-        return self.cpu / self.their_cpu
-
-    @property
-    def is_met(self) -> bool:
-        return self.line.bar is None or self.ratio <= self.line.bar
-
-
-def compare(line: Line) -> Result:
-    """Lets both take turns; who begins changes from round to round."""
-    ours, theirs = [], []
-    for function in (line.ours, line.theirs):
-        measure(function, max(1, line.times // 10))
-    for turn in range(ROUNDS):
-        if turn % 2:
-            theirs.append(measure(line.theirs, line.times))
-            ours.append(measure(line.ours, line.times))
-        else:
-            ours.append(measure(line.ours, line.times))
-            theirs.append(measure(line.theirs, line.times))
-    (cpu, wall), (their_cpu, their_wall) = (
-        [statistics.median(values) for values in zip(*rounds, strict=True)] for rounds in (ours, theirs)
-    )
-    return Result(line, cpu, their_cpu, wall, their_wall)
+def take_turns(line: Line, rounds: int) -> dict[str, list[dict[str, float]]]:
+    """Who begins changes from round to round."""
+    contenders = [(OURS, line.ours), (PEER, line.theirs)]
+    found: dict[str, list[dict[str, float]]] = {OURS: [], PEER: []}
+    for _, function in contenders:
+        function()
+    for _ in range(rounds):
+        for name, function in contenders:
+            with Stopwatch() as watch:
+                for _ in range(line.times):
+                    function()
+            found[name].append(watch.timing(line.times))
+        contenders.reverse()
+    return found
 
 
 def lines(memory: Store, local: Store, obstore: Any, theirs: Any) -> Iterator[Line]:
@@ -125,63 +118,17 @@ def lines(memory: Store, local: Store, obstore: Any, theirs: Any) -> Iterator[Li
         200,
         2.0,
     )
-    for number in range(LISTED):
+    for number in range(LISTED_KEYS):
         for store in (memory, local):
-            store.create_object("b", f"listed/{number:05}", DATA)
-        obstore.put(theirs, f"b/listed/{number:05}", DATA)
-    assert len(local.get_all_objects("b", "listed/")) == LISTED
-    assert len(obstore.list(theirs, "b/listed").collect()) == LISTED
+            store.create_object("b", f"{LISTED}{number:05}", DATA)
+        obstore.put(theirs, f"b/{LISTED}{number:05}", DATA)
+    assert len(local.get_all_objects("b", LISTED)) == LISTED_KEYS
+    assert len(obstore.list(theirs, "b/listed").collect()) == LISTED_KEYS
     for name, store in (("memory", memory), ("file", local)):
         yield Line(
-            f"list {LISTED:,} keys: {name}" + (" vs. obstore local" if name == "memory" else ""),
-            lambda store=store: store.get_all_objects("b", "listed/"),  # type: ignore[misc]
+            f"list {LISTED_KEYS:,} keys: {name}" + (" vs. obstore local" if name == "memory" else ""),
+            lambda store=store: store.get_all_objects("b", LISTED),  # type: ignore[misc]
             lambda: obstore.list(theirs, "b/listed").collect(),
             3,
             None,
         )
-
-
-def table(results: list[Result]) -> list[list[str]]:
-    """Rows of text, the heading first."""
-    rows = [["", "CPU µs", "obstore", "ratio", "bar", "", "wall µs", "obstore"]]
-    for result in results:
-        bar = result.line.bar
-        rows.append(
-            [
-                result.line.what,
-                f"{result.cpu:,.1f}",
-                f"{result.their_cpu:,.1f}",
-                f"{result.ratio:.2f}",
-                "" if bar is None else f"≤ {bar}",
-                "" if bar is None else verdict(result.is_met),
-                f"{result.wall:,.1f}",
-                f"{result.their_wall:,.1f}",
-            ]
-        )
-    return rows
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Compares the embedded drivers with obstore.")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
-    parser.add_argument(
-        "--folder", type=Path, default=default_folder(), help="measure here; by default %(default)s"
-    )
-    chosen = parser.parse_args()
-    versions = f"cloudstore {__version__}, obstore {importlib.metadata.version('obstore')}"
-    context = f"{versions}, {machine()}, files in {chosen.folder}"
-    obstore: Any = importlib.import_module("obstore")
-    stores: Any = importlib.import_module("obstore.store")
-    with folder(chosen.folder) as place:
-        (place / "theirs").mkdir()
-        theirs = stores.LocalStore(str(place / "theirs"))
-        with Store(MemoryConfig()) as memory, Store(LocalConfig(root=str(place / "ours"))) as local:
-            results = [compare(line) for line in lines(memory, local, obstore, theirs)]
-    rows = table(results)
-    print(f"{context}\nmedian of {ROUNDS} rounds, a call\n\n{as_text(rows)}\n")
-    if chosen.write:
-        write_page("embedded", f"{context}:\n\n{as_markdown(rows)}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""What the benchmarks share: CPU time, the machine's description, tables, the page that keeps them."""
+"""What the benchmarks share: a stopwatch, the machine's description, a folder to measure in."""
 
 from __future__ import annotations
 
@@ -8,25 +8,14 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = [
-    "ROOT",
-    "as_markdown",
-    "as_text",
-    "cpu_seconds",
-    "default_folder",
-    "folder",
-    "machine",
-    "measure",
-    "verdict",
-    "write_page",
-]
+__all__ = ["ROOT", "Stopwatch", "cpu_seconds", "default_folder", "folder", "machine"]
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "benchmarks.md"
 
 MEMORY_FOLDER = Path("/dev/shm")
 """A tmpfs on Linux. What a disk's file system charges for a new file depends on what was deleted
@@ -40,42 +29,32 @@ def cpu_seconds(*, children: bool = False) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure(function: Callable[[], object], times: int) -> tuple[float, float]:
-    """CPU and wall time of a call, in microseconds."""
-    cpu, wall = cpu_seconds(), time.perf_counter()
-    for _ in range(times):
-        function()
-    wall = time.perf_counter() - wall
-    return (cpu_seconds() - cpu) / times * 1e6, wall / times * 1e6
+class Stopwatch:
+    """CPU and wall time of a block, in seconds."""
+
+    def __enter__(self) -> Stopwatch:
+        self.cpu, self.wall = cpu_seconds(), time.perf_counter()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.cpu, self.wall = cpu_seconds() - self.cpu, time.perf_counter() - self.wall
+
+    def timing(self, times: int) -> dict[str, float]:
+        """Of a call, when there were so many: microseconds."""
+        return {"cpu": self.cpu / times * 1e6, "wall": self.wall / times * 1e6}
 
 
-def verdict(is_met: bool) -> str:
-    return "met" if is_met else "MISSED"
-
-
-def as_text(rows: Sequence[Sequence[str]]) -> str:
-    """A table for a terminal. The first row is the heading."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
-
-
-def as_markdown(rows: Sequence[Sequence[str]]) -> str:
-    rule = ["---"] + ["---:"] * (len(rows[0]) - 1)
-    return "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], rule, *rows[1:]])
-
-
-def machine() -> str:
-    """What it runs on, in a line."""
-    return (
-        f"Python {platform.python_version()}, {platform.system()} {platform.release()}, "
-        f"{os.cpu_count()} CPUs of {processor()}, load {os.getloadavg()[0]:.1f}"
-    )
+def machine() -> dict[str, str | int | float]:
+    """What it runs on."""
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count() or 1,
+        "system": platform.system(),
+        "kernel": platform.release(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "date": datetime.now(UTC).isoformat(timespec="minutes"),
+        "load": round(os.getloadavg()[0], 1),
+    }
 
 
 def processor() -> str:
@@ -85,16 +64,6 @@ def processor() -> str:
         return platform.processor() or platform.machine()
     names = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
     return names[0] if names else platform.machine()
-
-
-def write_page(module: str, text: str) -> None:
-    """Puts a text into docs/benchmarks.md, between the marks that name the file which makes it."""
-    begin = f"<!-- the table, by benchmarks/{module}.py -->"
-    before, found, rest = PAGE.read_text(encoding="utf-8").partition(begin)
-    _, end, after = rest.partition("<!-- end of the table -->")
-    if not (found and end):
-        raise SystemExit(f"{PAGE} lacks the mark {begin!r} or the end of its table")
-    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def default_folder() -> Path:

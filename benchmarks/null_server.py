@@ -1,130 +1,40 @@
-"""An S3 server that does as little as it can, so that what is measured is the client.
+"""A server that does as little as it can, so that what is measured is the client.
 
-``python -m benchmarks.null_server`` prints its port and serves until its standard input ends. One
-thread takes turns on non-blocking sockets; answers are made before the first request. It speaks
-path-style addressing with one bucket, checks nothing and keeps nothing: what is written is read and
-forgotten, and any key but one is a small object. Heads look like those of AWS, checksums included, so
-that a client verifies what it would verify there. Standard library only.
+``python -m benchmarks.null_server --vendor swift`` prints its port and serves until its standard input
+ends. One thread takes turns on non-blocking sockets; what it says stands in benchmarks/answers, made
+before the first request. It checks nothing and keeps nothing but what a client must read back: what is
+written is read and forgotten.
+Standard library only.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
-import hashlib
-import os
+import json
 import re
 import selectors
 import socket
 import ssl
 import sys
-import zlib
 from collections.abc import Callable
-from email.utils import formatdate
-from urllib.parse import parse_qs
 
-from benchmarks.workload import BUCKET, LARGE, LARGE_SIZE, LISTED, LISTED_KEYS, SMALL_SIZE
+from benchmarks.answers import ANSWERS, Answers, Large
+from benchmarks.answers.base import answer
+from benchmarks.answers.kept import KEPT_BYTES
+from benchmarks.workload import BLOCK_SIZE, content
 
-LARGE_KEY = LARGE.encode()
-REQUESTS_PATH = b"/requests"
-"""Answers how many other requests there were."""
+COUNTS_PATH = b"/counts"
+"""Answers what the others did: requests, and bytes of their bodies and of the answers."""
 
-BLOCK_SIZE = 4 * 1024 * 1024
-"""Large objects repeat one block. About what a socket on loopback takes at once."""
+SEND_SIZE = 4 * BLOCK_SIZE
+"""About what a socket on loopback takes at once."""
 RECEIVE_SIZE = 1024 * 1024
 HEAD_LIMIT = 64 * 1024
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 EXPECT = re.compile(rb"\r\nexpect: *100-continue", re.IGNORECASE)
-RANGE = re.compile(rb"\r\nrange: *bytes=(\d*)-(\d*)", re.IGNORECASE)
 LAST_CHUNK = b"0\r\n"
-
-
-def head(status: str, length: int, *fields: str) -> bytes:
-    """A head as AWS sends it; a 204 states no length."""
-    lines = [
-        f"HTTP/1.1 {status}",
-        "x-amz-id-2: " + "0" * 76,
-        "x-amz-request-id: 0123456789ABCDEF",
-        f"Date: {formatdate(usegmt=True)}",
-        *fields,
-        "Server: AmazonS3",
-        *([] if status.startswith("204") else [f"Content-Length: {length}"]),
-    ]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
-def xml_answer(name: str, inner: str) -> bytes:
-    body = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<{name} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{inner}</{name}>'
-    ).encode()
-    return head("200 OK", len(body), "Content-Type: application/xml") + body
-
-
-def page() -> str:
-    """The inside of a ListObjectsV2 answer, as AWS writes it today."""
-    contents = "".join(
-        f"<Contents><Key>{LISTED}{number:05}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>"
-        f"<ETag>&quot;{hashlib.md5(str(number).encode()).hexdigest()}&quot;</ETag>"
-        "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>"
-        f"<Size>{SMALL_SIZE}</Size><StorageClass>STANDARD</StorageClass></Contents>"
-        for number in range(LISTED_KEYS)
-    )
-    return (
-        f"<Name>{BUCKET}</Name><Prefix>{LISTED}</Prefix><KeyCount>{LISTED_KEYS}</KeyCount>"
-        f"<MaxKeys>{LISTED_KEYS}</MaxKeys><IsTruncated>false</IsTruncated>{contents}"
-    )
-
-
-class Answers:
-    """Every answer, made once."""
-
-    def __init__(self) -> None:
-        small = os.urandom(SMALL_SIZE)
-        self.block = memoryview(os.urandom(BLOCK_SIZE) * 2)
-        large_crc32 = 0
-        for _ in range(LARGE_SIZE // BLOCK_SIZE):
-            large_crc32 = zlib.crc32(self.block[:BLOCK_SIZE], large_crc32)
-        self.small_head = self._object_head("200 OK", SMALL_SIZE, zlib.crc32(small))
-        self.small = self.small_head + small
-        self.large_head = self._object_head("200 OK", LARGE_SIZE, large_crc32)
-        self.written = head("200 OK", 0, f'ETag: "{hashlib.md5(small).hexdigest()}"')
-        self.deleted = head("204 No Content", 0)
-        self.bucket = head("200 OK", 0, "x-amz-bucket-region: us-east-1")
-        self.page = xml_answer("ListBucketResult", page())
-        self.upload = xml_answer(
-            "InitiateMultipartUploadResult",
-            f"<Bucket>{BUCKET}</Bucket><Key>{LARGE}</Key><UploadId>0123456789abcdef</UploadId>",
-        )
-        self.completed = xml_answer(
-            "CompleteMultipartUploadResult",
-            f"<Location>http://127.0.0.1/{BUCKET}/{LARGE}</Location><Bucket>{BUCKET}</Bucket><Key>{LARGE}</Key>"
-            "<ETag>&quot;0123456789abcdef0123456789abcdef-32&quot;</ETag>",
-        )
-
-    def _object_head(self, status: str, length: int, crc32: int | None, *fields: str) -> bytes:
-        verified = []
-        if crc32 is not None:
-            checksum = base64.b64encode(crc32.to_bytes(4, "big")).decode()
-            verified = [f"x-amz-checksum-crc32: {checksum}", "x-amz-checksum-type: FULL_OBJECT"]
-        return head(
-            status,
-            length,
-            "Last-Modified: Fri, 02 Jan 2026 03:04:05 GMT",
-            'ETag: "0123456789abcdef0123456789abcdef"',
-            "x-amz-server-side-encryption: AES256",
-            *verified,
-            "Accept-Ranges: bytes",
-            "Content-Type: application/octet-stream",
-            *fields,
-        )
-
-    def part_head(self, start: int, end: int) -> bytes:
-        """Of a range of a large object: as on AWS, without the checksum of the whole."""
-        content_range = f"Content-Range: bytes {start}-{end - 1}/{LARGE_SIZE}"
-        return self._object_head("206 Partial Content", end - start, None, content_range)
 
 
 class Connection:
@@ -135,8 +45,11 @@ class Connection:
         self.server = server
         self.pending = b""  # the beginning of a head
         self.body_left = 0
-        self.chunks: bytes | None = None  # the end of a body in chunks, as far as it is there
-        self.reply = b""  # sent once the body is in
+        self.chunks: bytes | None = None  # of a body in chunks, what is not counted off yet
+        self.chunk_left = 0
+        self.writing: tuple[bytes, bytes, int | None] = b"", b"", 0  # method, target and size
+        self.kept_head: bytes | None = None  # of a write that is to be kept
+        self.kept: bytearray | None = None  # of its body, as far as it is there
         self.unsent: memoryview | None = None
         self.large: tuple[int, int] | None = None  # what of the large object is still to be sent
 
@@ -159,8 +72,20 @@ class Connection:
             self.server.drop(self)
             return
         self.body_left -= count
+        self.server.received += count
+        if self.kept is not None:
+            self.kept += sink[:count]
         if not self.body_left:
-            self._send(self.reply)
+            self._send(self._reply())
+
+    def _reply(self) -> bytes:
+        """To the write whose body is in."""
+        method, target, size = self.writing
+        if self.kept_head is None:
+            return self.server.answers.write(method, target, size)
+        body, request = bytes(self.kept or b""), self.kept_head
+        self.kept = self.kept_head = None
+        return self.server.answers.keep(method, target, request, size or 0, body)
 
     def _take(self, data: bytes) -> None:
         end = data.find(b"\r\n\r\n")
@@ -172,66 +97,70 @@ class Connection:
         if method == b"GET":
             self._get(target, data)
         elif method == b"HEAD":
-            self._head(target)
+            self._send(self.server.answers.head(target))
         elif method == b"DELETE":
-            self._send(self.server.answers.deleted)
+            self._send(self.server.answers.delete(target))
         else:
             self._write(method, target, data[: end + 2], data[end + 4 :])
 
     def _get(self, target: bytes, request: bytes) -> None:
-        answers = self.server.answers
-        if target == REQUESTS_PATH:
-            self._send(self.server.count())
+        if target == COUNTS_PATH:
+            self._send(self.server.counts())
             return
-        key = key_of(target)
-        if not key:
-            self._send(answers.page)
-        elif key != LARGE_KEY:
-            self._send(answers.small)
+        found = self.server.answers.get(target, request)
+        if isinstance(found, Large):
+            self.large = found.start, found.end
+            self._send(found.head)
         else:
-            found = RANGE.search(request)
-            start, end = range_of(found) if found else (0, LARGE_SIZE)
-            self.large = start, end
-            self._send(answers.part_head(start, end) if found else answers.large_head)
-
-    def _head(self, target: bytes) -> None:
-        answers = self.server.answers
-        key = key_of(target)
-        if not key:
-            self._send(answers.bucket)
-        else:
-            self._send(answers.large_head if key == LARGE_KEY else answers.small_head)
+            self._send(found)
 
     def _write(self, method: bytes, target: bytes, request: bytes, body: bytes) -> None:
-        self.reply = self._reply(method, target)
+        found = LENGTH.search(request)
+        length = int(found[1]) if found else 0
+        chunked = CHUNKED.search(request)
+        self.writing = method, target, None if chunked else length
         if EXPECT.search(request) and not body:
             self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if CHUNKED.search(request):
+        if chunked:
             self.chunks = b""
             self._take_chunks(body)
             return
-        length = LENGTH.search(request)
-        self.body_left = (int(length[1]) if length else 0) - len(body)
+        if target.startswith(self.server.answers.kept):
+            self.kept_head = request
+            self.kept = bytearray(body) if length <= KEPT_BYTES else None
+        self.server.received += len(body)
+        self.body_left = length - len(body)
         if not self.body_left:
-            self._send(self.reply)
-
-    def _reply(self, method: bytes, target: bytes) -> bytes:
-        answers = self.server.answers
-        if method == b"PUT":
-            return answers.written
-        query = parse_qs(target.partition(b"?")[2], keep_blank_values=True)
-        return answers.upload if b"uploads" in query else answers.completed
+            self._send(self._reply())
 
     def _take_chunks(self, data: bytes) -> None:
-        """Chunks end with the last one and an empty line, possibly after trailers."""
-        self.chunks = ((self.chunks or b"") + data)[-HEAD_LIMIT:]
-        if self.chunks.endswith(b"\r\n\r\n") and (LAST_CHUNK in self.chunks):
-            self.chunks = None
-            self._send(self.reply)
+        """What chunks hold may look like the end of them, so they are counted off."""
+        assert self.chunks is not None
+        self.server.received += len(data)
+        data = self.chunks + data
+        while data:
+            if self.chunk_left:
+                skipped = min(self.chunk_left, len(data))
+                self.chunk_left -= skipped
+                data = data[skipped:]
+                continue
+            if data.startswith(LAST_CHUNK):
+                if data.endswith(b"\r\n\r\n"):  # possibly after trailers
+                    self.chunks = None
+                    self._send(self._reply())
+                    return
+                break
+            size, found, rest = data.partition(b"\r\n")
+            if not found:
+                break
+            self.chunk_left = int(size.partition(b";")[0], 16) + len(found)
+            data = rest
+        self.chunks = data
 
     def _send(self, data: bytes) -> None:
         self.server.requests += 1
         sent = self.sock.send(data)
+        self.server.sent += len(data)
         if sent < len(data) or self.large:
             self.unsent = memoryview(data)[sent:]
             self.on_writable()
@@ -256,36 +185,25 @@ class Connection:
             return False
         start, end = self.large
         offset = start % BLOCK_SIZE
-        count = min(BLOCK_SIZE, end - start)
-        self.unsent = self.server.answers.block[offset : offset + count]
+        count = min(SEND_SIZE, end - start)
+        self.server.sent += count
+        self.unsent = self.server.block[offset : offset + count]
         self.large = (start + count, end) if start + count < end else None
         return True
-
-
-def key_of(target: bytes) -> bytes:
-    """What follows the bucket, without the query."""
-    return target.partition(b"?")[0][1:].partition(b"/")[2]
-
-
-def range_of(found: re.Match[bytes]) -> tuple[int, int]:
-    """Start and end, the latter exclusive."""
-    first, last = found.groups()
-    if not first:
-        return LARGE_SIZE - int(last), LARGE_SIZE
-    return int(first), min(int(last) + 1, LARGE_SIZE) if last else LARGE_SIZE
 
 
 class Server:
     """Takes turns on all connections."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self.answers = Answers()
-        self.requests = 0
+    def __init__(self, kind: type[Answers], tls: ssl.SSLContext | None = None) -> None:
+        self.requests = self.received = self.sent = 0
+        self.block = memoryview(content(BLOCK_SIZE) * (SEND_SIZE // BLOCK_SIZE + 1))
         self.sink = memoryview(bytearray(RECEIVE_SIZE))
         self._tls = tls
         self._selector = selectors.DefaultSelector()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
+        self.answers = kind(f"{'https' if tls else 'http'}://127.0.0.1:{self.port}")
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def serve(self, stop: int) -> None:
@@ -296,10 +214,12 @@ class Server:
                 react: Callable[[], None] = key.data
                 react()
 
-    def count(self) -> bytes:
-        body = str(self.requests).encode()
+    def counts(self) -> bytes:
+        counts = {"requests": self.requests, "received": self.received, "sent": self.sent}
+        made = answer("200 OK", json.dumps(counts))
         self.requests -= 1  # this one does not count
-        return head("200 OK", len(body)) + body
+        self.sent -= len(made)
+        return made
 
     def watch(self, connection: Connection, event: int) -> None:
         react = connection.on_readable if event == selectors.EVENT_READ else connection.on_writable
@@ -337,14 +257,15 @@ class Server:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Serves S3 requests as cheaply as it can.")
+    parser = argparse.ArgumentParser(description="Serves requests as cheaply as it can.")
+    parser.add_argument("--vendor", choices=list(ANSWERS), default="s3")
     parser.add_argument("--certificate", help="a file with a certificate and its key: TLS")
     chosen = parser.parse_args()
     tls = None
     if chosen.certificate:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(chosen.certificate)
-    server = Server(tls)
+    server = Server(ANSWERS[chosen.vendor], tls)
     print(server.port, flush=True)
     server.serve(sys.stdin.fileno())
 

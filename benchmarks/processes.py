@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from ssl import create_default_context
@@ -18,11 +19,45 @@ from typing import Any, Self
 
 from benchmarks.measuring import ROOT
 
-__all__ = ["ClientError", "ClientProcess", "NullServer"]
+__all__ = ["ClientError", "ClientProcess", "Counts", "NullServer"]
+
+
+FOREIGN = (
+    "AWS_",
+    "CLOUDSTORE_",
+    "CURL_",
+    "LIBCLOUD_",
+    "OS_",
+    "QINIU_",
+    "REQUESTS_",
+    "SSL_",
+    "ST_",
+    "XDG_",
+)
+"""Beginnings of the names of variables that clients would listen to."""
 
 
 class ClientError(Exception):
     """What a client said when it failed."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a server did.
+
+    Attributes:
+        received: bytes of bodies.
+        sent: bytes of answers.
+    """
+
+    requests: int
+    received: int
+    sent: int
+
+    def __sub__(self, before: Counts) -> Counts:
+        return Counts(
+            self.requests - before.requests, self.received - before.received, self.sent - before.sent
+        )
 
 
 class _Process:
@@ -63,11 +98,16 @@ class _Process:
 
 
 class NullServer(_Process):
-    """The server, and how many requests it has had."""
+    """A vendor's server, and what it has had to do."""
 
-    def __init__(self, certificate: Path | None = None, ca_file: Path | None = None) -> None:
+    def __init__(
+        self, vendor: str, certificate: Path | None = None, ca_file: Path | None = None
+    ) -> None:
         more = ["--certificate", str(certificate)] if certificate else []
-        super().__init__("benchmarks.null_server", *more, environment=dict(os.environ))
+        super().__init__(
+            "benchmarks.null_server", "--vendor", vendor, *more, environment=dict(os.environ)
+        )
+        self.vendor = vendor
         self.ca_file = ca_file
         self.port = int(self._read())
 
@@ -75,16 +115,17 @@ class NullServer(_Process):
     def host(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def requests(self) -> int:
+    def counts(self) -> Counts:
+        """Until now."""
         if self.ca_file:
             context = create_default_context(cafile=str(self.ca_file))
             connection: HTTPConnection = HTTPSConnection("127.0.0.1", self.port, context=context)
         else:
             connection = HTTPConnection("127.0.0.1", self.port)
-        connection.request("GET", "/requests")
-        count = int(connection.getresponse().read())
+        connection.request("GET", "/counts")
+        counts = Counts(**json.loads(connection.getresponse().read()))
         connection.close()
-        return count
+        return counts
 
 
 class ClientProcess(_Process):
@@ -94,6 +135,7 @@ class ClientProcess(_Process):
         trusted = [str(server.ca_file)] if server.ca_file else []
         super().__init__(
             "benchmarks.client_process",
+            server.vendor,
             name,
             face,
             server.host,
@@ -122,8 +164,7 @@ def clean_environment(home: Path, trusted: list[str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.upper().endswith("_PROXY")
-        and not name.startswith(("AWS_", "CLOUDSTORE_", "XDG_", "SSL_"))
+        if not name.upper().endswith("_PROXY") and not name.startswith(FOREIGN)
     }
     kept.update({"HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"})
     return {**kept, "SSL_CERT_FILE": trusted[0]} if trusted else kept

@@ -1,8 +1,9 @@
 """Where the CPU time of cloudstore's calls goes: samples of a running process, by file and by function.
 
-``python -m benchmarks.profile_calls [get|put|head|page] [--tls]``. A timer of CPU time interrupts the
-calls, and the function that runs counts, with what C code did for it (a system call, a hash). Figures
-are microseconds of a call. A profiler that times every function would mostly find its own cost.
+``python -m benchmarks.profile_calls [get|put|head|page] [--vendor swift] [--tls]``. A timer of CPU time
+interrupts the calls, and the function that runs counts, with what C code did for it (a system call, a
+hash). Figures are microseconds of a call. A profiler that times every function would mostly find its
+own cost.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
+from benchmarks.certificates import make_certificate
 from benchmarks.client_process import call_of
-from benchmarks.clients import SUBJECT, adapters
+from benchmarks.clients import SUBJECT, VENDORS, adapters
 from benchmarks.clients.interface import Server
-from benchmarks.measuring import ROOT, as_text, cpu_seconds
+from benchmarks.measuring import ROOT, cpu_seconds
 from benchmarks.processes import NullServer
-from benchmarks.s3 import make_certificate
+from benchmarks.show import as_text
 
 INTERVAL_SECONDS = 0.001
 """The kernel's tick makes 4 ms of it on many machines."""
@@ -61,6 +63,7 @@ def shares(counts: Iterable[tuple[str, int]], total: int, cost: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Where the CPU time of a call goes.")
     parser.add_argument("what", nargs="?", default="get", choices=("get", "put", "head", "page"))
+    parser.add_argument("--vendor", default="s3", choices=VENDORS)
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--seconds", type=float, default=20, help="of CPU; by default %(default)s")
     chosen = parser.parse_args()
@@ -68,9 +71,11 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         files = make_certificate(folder) if chosen.tls else ()
-        server = stack.enter_context(NullServer(*files))
+        server = stack.enter_context(NullServer(chosen.vendor, *files))
         trusted = [str(server.ca_file)] if server.ca_file else []
-        call = call_of(adapters(SUBJECT).Blocking(Server(server.host, *trusted)), chosen.what)
+        call = call_of(
+            adapters(SUBJECT).Blocking(Server(chosen.vendor, server.host, *trusted)), chosen.what
+        )
         call()
         signal.signal(signal.SIGPROF, sampler.take)
         signal.setitimer(signal.ITIMER_PROF, INTERVAL_SECONDS, INTERVAL_SECONDS)

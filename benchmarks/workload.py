@@ -1,8 +1,11 @@
-"""What is on the server: names and sizes that it, the clients and their checks agree on."""
+"""What is on the server: names, sizes and bytes that it, the clients and their checks agree on."""
 
 from __future__ import annotations
 
+import hashlib
+
 __all__ = [
+    "BLOCK_SIZE",
     "BUCKET",
     "LARGE",
     "LARGE_SIZE",
@@ -10,6 +13,7 @@ __all__ = [
     "LISTED_KEYS",
     "SMALL",
     "SMALL_SIZE",
+    "content",
 ]
 
 BUCKET = "bench"
@@ -17,6 +21,13 @@ SMALL = "small"
 SMALL_SIZE = 1024
 LARGE = "large"
 LARGE_SIZE = 256 * 1024 * 1024
+BLOCK_SIZE = 1024 * 1024
+"""The large object repeats one block, so what a part of it hashes to depends on its size alone."""
 LISTED = "listed/"
 """The prefix of what is listed."""
 LISTED_KEYS = 1000
+
+
+def content(size: int) -> bytes:
+    """The first bytes of every object: at most a block of them."""
+    return hashlib.shake_128(b"what every object begins with").digest(size)

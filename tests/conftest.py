@@ -2,10 +2,13 @@
 
 Nothing of the developer's machine reaches a test (proxies, credentials, profiles, the home folder), and
 a test that was skipped or expected to fail fails the run: whatever is in the suite must hold.
+
+Real servers start when the first test asks for them, once in each process that runs tests.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import shutil
@@ -15,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.evidence import OPTION, EvidencePlugin
 from tests.servers.ministack_server import Ministack
 from tests.servers.swift_server import Swift
 
@@ -26,7 +30,36 @@ FOREIGN = ("AWS_", "CLOUDSTORE_", "OS_", "ST_", "SWIFT_", "SWIFTCLIENT_", "XDG_"
 HOME = pytest.StashKey[Path]()
 
 
+@pytest.fixture(scope="session")
+def ministack() -> Iterator[Ministack]:
+    with Ministack() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def second_ministack() -> Iterator[Ministack]:
+    with Ministack() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def swift() -> Iterator[Swift]:
+    with Swift() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def second_swift() -> Iterator[Swift]:
+    with Swift() as server:
+        yield server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(OPTION, action="store_true", help="write docs/evidence.json: make matrix")
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(EvidencePlugin(config))
     for name in list(os.environ):
         upper = name.upper()
         if upper.endswith("_PROXY") or upper.startswith(FOREIGN):
@@ -39,6 +72,12 @@ def pytest_configure(config: pytest.Config) -> None:
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays: no later collection of garbage need look through 33,000 tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -71,15 +110,3 @@ def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:
         del report.wasxfail
     report.outcome = "failed"
     report.longrepr = f"no test of this suite is skipped or expected to fail: {why}"
-
-
-@pytest.fixture(scope="session")
-def ministack() -> Iterator[Ministack]:
-    with Ministack() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def swift() -> Iterator[Swift]:
-    with Swift() as server:
-        yield server

@@ -36,6 +36,7 @@ def run_suite(folder: Path, text: str, *arguments: str) -> subprocess.CompletedP
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, str(folder)],
         cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(CONFTEST.parent.parent)},
         capture_output=True,
         text=True,
     )

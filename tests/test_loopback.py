@@ -86,7 +86,10 @@ def test_chunked_bodies(port: int) -> None:
     head = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
     whole = exchange(port, head + b"4;x=y\r\ndata\r\n3\r\n123\r\n0\r\nTrailer: t\r\n\r\n")
     assert whole.endswith(b"POST /  data123")
-    assert b" 400 " in exchange(port, head + b"x\r\n")
+    for wrong in (b"x\r\n", b"-5\r\n", b"+5\r\n", b"0x5\r\n", b"\r\n", b"f" * 16 + b"\r\n"):
+        assert b" 400 " in exchange(port, head + wrong)
+    assert exchange(port, head + b"5\r\nda") == b""
+    assert exchange(port, head) == b""
     assert b" 413 " in exchange(port, head + b"200000\r\n")
 
 

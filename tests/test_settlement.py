@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -10,16 +10,20 @@ import pytest
 from cloudstore import (
     CloudStoreError,
     MemoryConfig,
+    NotFoundError,
     ObjectAlreadyExistsError,
+    ObjectNotFoundError,
     PreconditionFailedError,
     Store,
     TransportError,
 )
 from cloudstore.bodies import Payload
-from cloudstore.driver import Driver, Flow, OpContext
+from cloudstore.driver import Driver, Flow, GetResult, OpContext
 from cloudstore.model import (
+    BucketInfo,
     CompleteOptions,
     CopyOptions,
+    DeleteOptions,
     GetOptions,
     ObjectInfo,
     Part,
@@ -200,3 +204,62 @@ def test_a_completed_multipart_upload_is_settled() -> None:
     assert caught.value.outcome == "unknown"
     assert link.aborted == 1
     assert good.list_multipart_uploads("bucket") == []
+
+
+class FindsNothingAgain(PassThroughDriver):
+    """Does what it is told, loses the answer, and finds nothing at the second attempt."""
+
+    def _again(self, flow: Flow[Any]) -> Flow[Any]:
+        yield from flow
+        raise NotFoundError("not found", status=404, outcome="unknown", attempts=2)
+
+    def delete_object(
+        self, ctx: OpContext, bucket: str, key: str, options: DeleteOptions
+    ) -> Flow[None]:
+        return self._again(self.inner.delete_object(ctx, bucket, key, options))
+
+    def copy_object(
+        self, ctx: OpContext, bucket: str, key: str, to_bucket: str, to_key: str, options: CopyOptions
+    ) -> Flow[PutResult]:
+        return self._again(self.inner.copy_object(ctx, bucket, key, to_bucket, to_key, options))
+
+
+@pytest.fixture
+def again() -> Iterator[Store]:
+    with Store(FindsNothingAgain(MemoryConfig().create_driver())) as store:
+        store.create_bucket("b")
+        store.create_object("b", "k", b"data")
+        yield store
+
+
+def test_a_deletion_that_finds_what_it_did_itself_is_a_success(again: Store) -> None:
+    again.delete_object("b", "k", missing_ok=False)
+    assert not again.object_exists("b", "k")
+    with pytest.raises(ObjectNotFoundError) as caught:
+        again.delete_object("b", "k", missing_ok=False)
+    assert caught.value.outcome == "not_applied"  # by the look before
+
+
+def test_what_is_missing_after_a_lost_answer_may_have_been_there(again: Store) -> None:
+    with pytest.raises(ObjectNotFoundError) as caught:
+        again.copy_object("b", "k", "b", "other")
+    assert (caught.value.outcome, caught.value.attempts) == ("unknown", 2)
+
+
+class CannotLook(PassThroughDriver):
+    """Finds nothing, does not say what is missing, and loses the answer when asked for the bucket."""
+
+    def get_object(self, ctx: OpContext, bucket: str, key: str, options: GetOptions) -> Flow[GetResult]:
+        yield from ()
+        raise NotFoundError("not found", status=404)
+
+    def head_bucket(self, ctx: OpContext, bucket: str) -> Flow[BucketInfo]:
+        yield from ()
+        raise TransportError("the answer was lost", outcome="unknown")  # where a POST asks
+
+
+def test_a_look_that_fails_changed_nothing() -> None:
+    store = Store(CannotLook(MemoryConfig().create_driver()))
+    with store, pytest.raises(TransportError) as caught:
+        store.get_object("b", "k")
+    assert caught.value.outcome == "not_applied"

@@ -7,22 +7,25 @@ modules, threads or memory. What they call is untyped or has types of its own ma
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CLIENTS", "RAW", "SUBJECT", "Contender", "adapters"]
+__all__ = ["CLIENTS", "RAW", "SUBJECT", "VENDORS", "Contender", "adapters"]
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A client.
+    """A client of one vendor.
 
     Attributes:
         packages: what it consists of or stands on, for the header.
+        module: what a program imports to use it.
         awaited: whether it has a face for asyncio, besides the blocking one that all have.
     """
 
     packages: tuple[str, ...]
+    module: str
     awaited: bool = False
 
 
@@ -31,14 +34,33 @@ SUBJECT = "cloudstore"
 RAW = "raw"
 """No client: the limit, in some of the tables."""
 
-CLIENTS = {
-    SUBJECT: Contender(("httptools",), awaited=True),
-    "obstore": Contender(("obstore",), awaited=True),
-    "opendal": Contender(("opendal",), awaited=True),
-    "minio": Contender(("minio", "urllib3")),
-    "boto3": Contender(("boto3", "botocore")),
-    "s3fs": Contender(("s3fs", "aiobotocore", "aiohttp"), awaited=True),
+OURS = Contender(("httptools",), "cloudstore", awaited=True)
+OPENDAL = Contender(("opendal",), "opendal", awaited=True)
+LIBCLOUD = ("apache-libcloud", "requests", "urllib3")
+
+CLIENTS: Mapping[str, Mapping[str, Contender]] = {
+    "s3": {
+        SUBJECT: OURS,
+        "obstore": Contender(("obstore",), "obstore", awaited=True),
+        "opendal": OPENDAL,
+        "minio": Contender(("minio", "urllib3"), "minio"),
+        "boto3": Contender(("boto3", "botocore"), "boto3"),
+        "libcloud": Contender(LIBCLOUD, "libcloud.storage.drivers.s3"),
+        "s3fs": Contender(("s3fs", "aiobotocore", "aiohttp"), "s3fs", awaited=True),
+    },
+    "swift": {
+        SUBJECT: OURS,
+        "opendal": OPENDAL,
+        "swiftclient": Contender(("python-swiftclient", "requests", "urllib3"), "swiftclient"),
+        "libcloud": Contender(LIBCLOUD, "libcloud.storage.drivers.cloudfiles"),
+    },
+    "qiniu": {
+        SUBJECT: OURS,
+        "qiniu": Contender(("qiniu", "requests", "urllib3"), "qiniu"),
+    },
 }
+"""Of each vendor, the clients that speak to it."""
+VENDORS = tuple(CLIENTS)
 
 
 def adapters(name: str) -> Any:

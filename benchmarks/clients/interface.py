@@ -31,15 +31,21 @@ class Server:
     """Where to send requests.
 
     Attributes:
+        vendor: whose protocol it speaks.
         ca_file: what to trust under TLS.
     """
 
+    vendor: str
     host: str
     ca_file: str | None = None
 
     @property
+    def scheme(self) -> str:
+        return "https" if self.ca_file else "http"
+
+    @property
     def url(self) -> str:
-        return f"{'https' if self.ca_file else 'http'}://{self.host}"
+        return f"{self.scheme}://{self.host}"
 
 
 class BlockingClient(ABC):

@@ -17,6 +17,12 @@ opendal: Any = importlib.import_module("opendal")
 
 
 def settings(server: Server) -> dict[str, str]:
+    if server.vendor == "swift":
+        return {
+            "container": BUCKET,
+            "endpoint": f"{server.url}/v1/AUTH_bench",
+            "token": "AUTH_tk0123456789abcdef0123456789abcdef",
+        }
     return {
         "bucket": BUCKET,
         "endpoint": server.url,
@@ -30,7 +36,7 @@ def settings(server: Server) -> dict[str, str]:
 
 class Blocking(BlockingClient):
     def __init__(self, server: Server) -> None:
-        self.operator = opendal.Operator("s3", **settings(server))
+        self.operator = opendal.Operator(server.vendor, **settings(server))
 
     def get(self) -> int:
         return len(self.operator.read(SMALL))
@@ -56,7 +62,7 @@ class Blocking(BlockingClient):
 
 class Awaited(AwaitedClient):
     def __init__(self, server: Server) -> None:
-        self.operator = opendal.AsyncOperator("s3", **settings(server))
+        self.operator = opendal.AsyncOperator(server.vendor, **settings(server))
 
     async def get(self) -> int:
         return len(await self.operator.read(SMALL))

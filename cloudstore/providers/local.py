@@ -319,6 +319,10 @@ class LocalDriver(EmbeddedDriver):
             check_read(info, GetOptions(if_match=options.source_if_match))
             head = head_of(options.replace or info)
             spot = Spot(to_bucket, to_key)
+            if_match = options.if_match
+            if if_match is None and (to_bucket, to_key) == (bucket, key):
+                # Else a writer could come between this look at the source and its replacement.
+                if_match = options.source_if_match
             with tree.temp(ctx, spot) as temp:
                 chunks = pieces(source.fd, 0, info.size)
                 head["checksums"] = temp.fill(chunks, "crc32", info.checksums)
@@ -329,7 +333,7 @@ class LocalDriver(EmbeddedDriver):
                     temp,
                     head,
                     if_absent=options.if_absent,
-                    if_match=options.if_match,
+                    if_match=if_match,
                 )
         finally:
             os.close(source.fd)

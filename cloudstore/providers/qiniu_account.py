@@ -258,9 +258,13 @@ class QiniuAccount(Driver):
 
     def _bucket_info(self, ctx: OpContext, bucket: str) -> Flow[dict[str, Any]]:
         query = [("bucket", bucket)]
-        answer = yield from self._manage(
-            ctx, "POST", self.endpoint, "/v2/bucketInfo", query, kinds=_BUCKET
-        )
+        try:
+            answer = yield from self._manage(
+                ctx, "POST", self.endpoint, "/v2/bucketInfo", query, kinds=_BUCKET
+            )
+        except CloudStoreError as exc:
+            exc.outcome = "not_applied"  # by POST, and yet it only reads
+            raise
         return json_of(answer, dict, only_read=True)
 
     def list_buckets(self, ctx: OpContext) -> Flow[list[BucketInfo]]:

@@ -106,6 +106,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9.+/;,_-](?:(?!  )[A-Za-z0-9.+/;=,_ -])*(?<! )\Z"
 """What metadata may hold (https://developer.qiniu.com/kodo/1252/chgm), and not what marks ours."""
 _ENCODED, _REMOVED = "=u=", "=x="
 _KEPT_POLICY = ("detectMime", "deleteAfterDays", "fileType")
+_MD5 = re.compile(r"[0-9a-f]{32}\Z")
 _ATTACHMENT = re.compile(r'attachment; filename="([A-Za-z0-9._~-]+)"\Z')
 
 
@@ -380,8 +381,9 @@ def sha1_of(etag: str | None, size: int) -> dict[str, str]:
     if etag is None or size > SHA1_BYTES:
         return {}
     try:
-        raw = base64.b64decode(etag.encode("ascii"), altchars=b"-_", validate=True)
-    except (binascii.Error, UnicodeError):
+        # Per row of a listing: b64decode does the same in six times the time.
+        raw = binascii.a2b_base64(etag.replace("-", "+").replace("_", "/"), strict_mode=True)
+    except ValueError:
         return {}
     return {"sha1": raw[1:].hex()} if len(raw) == 21 and raw[:1] == SHA1_MARK else {}
 
@@ -427,7 +429,7 @@ def object_info(key: str, said: Mapping[str, Any]) -> ObjectInfo:
     info = ObjectInfo(key, size, etag, _put_time(said.get("putTime")), said.get("mimeType") or None)
     info.checksums = sha1_of(etag, size)
     md5 = said.get("md5")
-    if isinstance(md5, str) and re.fullmatch(r"[0-9a-f]{32}", md5):
+    if isinstance(md5, str) and _MD5.match(md5):
         info.checksums["md5"] = md5
     metadata = said.get("x-qn-meta")
     if isinstance(metadata, dict):
@@ -444,7 +446,8 @@ def object_info(key: str, said: Mapping[str, Any]) -> ObjectInfo:
 def _put_time(ticks: object) -> datetime | None:
     if not isinstance(ticks, int) or not 0 < ticks < 2**33 * TICKS_PER_SECOND:
         return None
-    return _EPOCH + timedelta(microseconds=ticks // 10)
+    seconds, rest = divmod(ticks, TICKS_PER_SECOND)
+    return _EPOCH + timedelta(0, seconds, rest // 10)
 
 
 # --- listing --------------------------------------------------------------------------------------

@@ -24,10 +24,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from ..bodies import BytesPayload, Payload
 from ..driver import Call, Flow, Gather, Once, OnceValue, OpContext, Response
 from ..errors import (
+    BucketNotEmptyError,
     BucketNotFoundError,
     CloudStoreError,
     ErrorKind,
@@ -148,6 +150,8 @@ class LargeObjects(SwiftRequests):
             if not held:
                 break
             yield from self._delete_names(ctx, container, [s.name for s in held])
+        else:
+            raise UnavailableError("parts of this upload keep coming", retryable=True)
         yield from self._delete_name(ctx, container, record_name(ref.key, ref.upload_id))
 
     def _delete_names(self, ctx: OpContext, container: str, names: Iterable[str]) -> Flow[None]:
@@ -175,22 +179,21 @@ class LargeObjects(SwiftRequests):
             BucketNotFoundError
             UnavailableError: it gave up on the way.
         """
-        paths = {messages.path_of(bucket, key): key for key in keys}
+        names = {f"{bucket}/{key}": key for key in keys}
         headers = {"content-type": "text/plain", "accept": "application/json"}
-        payload = messages.deletion_body(paths)
+        payload = messages.deletion_body(messages.path_of(bucket, key) for key in names.values())
         answer = yield from self._send(ctx, "POST", "", "", [("bulk-delete", "")], headers, payload)
         said = errors.read_json(answer, dict, only_read=False)
         rows = said.get("Errors")
         failed = {}
         for row in rows if isinstance(rows, list) else ():
-            pair = row if isinstance(row, list) and len(row) == 2 else ("", "")
-            path, words = str(pair[0]), str(pair[1])
-            name = paths.get("/" + path.removeprefix("/"))
-            if name is not None:
-                failed[name] = errors.deletion_error(words)
+            path, words = map(str, row) if isinstance(row, list) and len(row) == 2 else ("", "")
+            key = names.get(unquote(path).removeprefix("/"))
+            if key is not None:
+                failed[key] = errors.deletion_error(words)
         counts = [said.get(name) for name in ("Number Deleted", "Number Not Found")]
         done = sum(count for count in counts if isinstance(count, int))
-        if done + len(failed) < len(paths):
+        if done + len(failed) < len(names):
             raise UnavailableError(
                 f"the bulk delete ended early: {said.get('Response Status')} "
                 f"{said.get('Response Body')}"[:500],
@@ -208,22 +211,33 @@ class LargeObjects(SwiftRequests):
 
     def _drop_segments(self, ctx: OpContext, bucket: str) -> Flow[None]:
         """Removes what is ours beside a bucket that is gone, and its container where that is empty."""
-        container = container_of(bucket)
-        marker = ""
         if not self.capabilities.multipart:
             return
+        container = container_of(bucket)
         try:
-            while True:
-                rows = yield from self._rows(ctx, container, segments.NAMESPACE, marker)
-                names = [row["name"] for row in rows]
-                yield from self._delete_names(ctx, container, names)
-                if len(rows) < self.limits.page_size:
-                    break
-                marker = names[-1]
-            yield from self._send(ctx, "DELETE", container)
+            if not (yield from self._delete_container(ctx, container)):
+                yield from self._delete_namespace(ctx, container)
+                yield from self._delete_container(ctx, container)
         except CloudStoreError as exc:
-            if exc.kind not in (ErrorKind.BUCKET_NOT_FOUND, ErrorKind.BUCKET_NOT_EMPTY):
-                log.warning("segments of the former bucket %s are left: %s", bucket, exc)
+            log.warning("segments of the former bucket %s are left: %s", bucket, exc)
+
+    def _delete_container(self, ctx: OpContext, container: str) -> Flow[bool]:
+        """Whether it is gone, or holds something still."""
+        try:
+            yield from self._send(ctx, "DELETE", container, may_miss=True)
+        except BucketNotEmptyError:
+            return False
+        return True
+
+    def _delete_namespace(self, ctx: OpContext, container: str) -> Flow[None]:
+        marker = ""
+        while True:
+            rows = yield from self._rows(ctx, container, segments.NAMESPACE, marker)
+            names = [row["name"] for row in rows]
+            yield from self._delete_names(ctx, container, names)
+            if len(rows) < self.limits.page_size:
+                return
+            marker = names[-1]
 
     def _rows(
         self, ctx: OpContext, container: str, prefix: str, after: str, before: str = ""
@@ -326,8 +340,8 @@ class LargeObjects(SwiftRequests):
         """See `Driver`. Looks at the record afterwards: whoever aborts has changed it before looking
         for parts, so one of the two removes this one."""
         etag = yield from self._md5(ctx, payload)
-        yield from self._put_segment(ctx, ref, number, {"etag": etag}, payload)
-        return Part(number, etag, payload.size)
+        name, _ = yield from self._put_segment(ctx, ref, number, {"etag": etag}, payload)
+        return Segment(number, name, etag, payload.size, "").part()
 
     def _put_segment(
         self,
@@ -337,7 +351,7 @@ class LargeObjects(SwiftRequests):
         headers: Mapping[str, str],
         payload: Payload | None,
         missing: ErrorKind = ErrorKind.UPLOAD_NOT_FOUND,
-    ) -> Flow[Response]:
+    ) -> Flow[tuple[str, Response]]:
         container = container_of(ref.bucket)
         name = segments.segment_name(ref.key, ref.upload_id, number, ctx.random.getrandbits(32))
         sent = {"content-type": "application/octet-stream", **headers}
@@ -350,7 +364,7 @@ class LargeObjects(SwiftRequests):
         except CloudStoreError as exc:
             exc.outcome = "unknown"  # the part is there
             raise
-        return answer
+        return name, answer
 
     def copy_part(
         self,
@@ -369,8 +383,11 @@ class LargeObjects(SwiftRequests):
         headers = {**messages.copy_source(bucket, key, pinned), "x-fresh-metadata": "true"}
         if end > start:
             headers["range"] = messages.range_header(ByteRange(start, end))
-        answer = yield from self._put_segment(ctx, ref, number, headers, None, ErrorKind.NOT_FOUND)
-        return Part(number, messages.etag_of(answer.headers.get("etag")) or "", end - start)
+        name, answer = yield from self._put_segment(
+            ctx, ref, number, headers, None, ErrorKind.NOT_FOUND
+        )
+        etag = messages.etag_of(answer.headers.get("etag")) or ""
+        return Segment(number, name, etag, end - start, "").part()
 
     def _held(self, ctx: OpContext, ref: UploadRef) -> Flow[list[Segment]]:
         """All parts that there are of an upload."""
@@ -389,12 +406,29 @@ class LargeObjects(SwiftRequests):
                 return found
             marker = str(rows[-1]["name"])
 
+    def _unlisted(
+        self, ctx: OpContext, ref: UploadRef, held: Sequence[Segment], parts: Sequence[Part]
+    ) -> Flow[list[Segment]]:
+        """Parts that are there, and that no listing shows yet: those lag behind what was written."""
+
+        def look(name: str, number: int) -> Flow[Segment | None]:
+            container = container_of(ref.bucket)
+            answer = yield from self._send(ctx, "HEAD", container, name, (), NEWEST, may_miss=True)
+            if answer.status == 404:
+                return None
+            etag = messages.etag_of(answer.headers.get("etag")) or ""
+            written = messages.written_at(answer)
+            return Segment(number, name, etag, messages.stated_length(answer), written)
+
+        names = segments.unlisted(held, parts, ref.key, ref.upload_id)
+        found = yield Gather((look(name, number) for name, number in names.items()), limit=AT_ONCE)
+        return [segment for segment in found if segment is not None]
+
     def list_parts(self, ctx: OpContext, ref: UploadRef, token: str | None) -> Flow[PartPage]:
         """See `Driver`. One page holds them all."""
         yield from self._open_record(ctx, ref)
         held = yield from self._held(ctx, ref)
-        current = segments.newest(held).values()
-        return PartPage([Part(s.number, s.etag, s.size) for s in current])
+        return PartPage([segment.part() for segment in segments.newest(held).values()])
 
     def complete_multipart(
         self, ctx: OpContext, ref: UploadRef, parts: Sequence[Part], options: CompleteOptions
@@ -402,6 +436,7 @@ class LargeObjects(SwiftRequests):
         """See `Driver`."""
         record = yield from self._open_record(ctx, ref)
         held = yield from self._held(ctx, ref)
+        held += yield from self._unlisted(ctx, ref, held, parts)
         used = segments.chosen(held, parts)
         answer = yield from self._write_manifest(ctx, ref, record, used, options)
         yield from self._check_still_open(ctx, ref, record)

@@ -65,6 +65,7 @@ __all__ = [
     "stated_length",
     "temp_url_query",
     "website_headers",
+    "written_at",
 ]
 
 META = "x-object-meta-"
@@ -118,6 +119,7 @@ _KEPT = (
 )
 """What a POST takes away unless it says it again: ``allowed_headers`` of object-server.conf."""
 
+_SECOND = timedelta(seconds=1)
 _PUBLIC = frozenset(PUBLIC_READ.split(","))
 
 Query = Sequence[tuple[str, str]]
@@ -428,6 +430,12 @@ def stated_length(answer: Response) -> int:
     return length
 
 
+def written_at(answer: Response) -> str:
+    """When an object was written, in the words of a listing; later than all where nothing says it."""
+    moment = _moment(answer.headers.get("x-timestamp", "")) or datetime.max.replace(tzinfo=UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
 def etag_of(value: str | None) -> str | None:
     """An ETag without its quotes: of manifests it has some."""
     return (value or "").removeprefix("W/").strip('"') or None
@@ -563,7 +571,7 @@ def page_of(rows: Sequence[Any], limit: int) -> Page:
             continue
         last = _text(row, "name")
         etag = etag_of(row.get("slo_etag") or row.get("hash"))
-        info = ObjectInfo(last, _size(row, "bytes"), etag, _ceiled(iso_time(row.get("last_modified"))))
+        info = ObjectInfo(last, _size(row, "bytes"), etag, _listed_time(row))
         info.content_type = row.get("content_type")
         page.objects.append(info)
     if len(rows) >= limit:
@@ -571,11 +579,14 @@ def page_of(rows: Sequence[Any], limit: int) -> Page:
     return page
 
 
-def _ceiled(moment: datetime | None) -> datetime | None:
-    """In whole seconds, as Swift rounds it in answers about one object."""
-    if moment is None or not moment.microsecond:
-        return moment
-    return moment.replace(microsecond=0) + timedelta(seconds=1)
+def _listed_time(row: Any) -> datetime | None:
+    """In whole seconds, rounded up as Swift does it in answers about one object."""
+    text = row.get("last_modified")
+    if not isinstance(text, str):
+        return None
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    moment = iso_time(f"{whole}Z")  # to give a zone to a time that has none takes longer than all else
+    return moment + _SECOND if moment is not None and fraction.strip("0") else moment
 
 
 def _text(row: Any, name: str) -> str:

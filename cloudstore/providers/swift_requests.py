@@ -6,6 +6,7 @@ other halves; no I/O of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -45,6 +46,8 @@ MAX_METADATA_BYTES = 2048
 """Before encoding. Swift takes 4,096 once encoded, in values of 256: see `swift_messages`."""
 MAX_PRESIGN_SECONDS = 10 * 365 * 24 * 3600
 """Swift has no limit."""
+
+_VERSION = re.compile(r"/v[0-9]+(\.[0-9]+)?(/.*)?\Z")
 
 CAPABILITIES = Capabilities(
     create_bucket=True,
@@ -124,8 +127,8 @@ class SwiftRequests(Driver):
         """Reads ``/info``. A cluster that keeps it to itself is taken for one with all middleware."""
 
         def ask() -> Flow[OnceValue[Mapping[str, Any]]]:
-            origin, _ = yield from self._account(ctx)
-            request = self._make(ctx, "GET", origin, "/info", missing=ErrorKind.NOT_FOUND)
+            origin, path = yield from self._account(ctx)
+            request = self._make(ctx, "GET", origin, _info_path(path), missing=ErrorKind.NOT_FOUND)
             try:
                 answer: Response = yield request
                 return OnceValue(errors.read_json(answer, dict))
@@ -195,6 +198,7 @@ class SwiftRequests(Driver):
                 raise DeadlineExceededError(
                     "the operation's time was up while it signed in", attempts=exc.attempts
                 ) from exc
+            self._place = _place_of(made)  # a renewed token may come with another
             # Asked early, a service of v1 gives the same token again (`tempauth` middleware).
             if made.expires_at is None or self._config.auth_version == "1":
                 return OnceValue(made)
@@ -231,8 +235,7 @@ class SwiftRequests(Driver):
         """Origin and path of the account's storage URL, which comes with the token."""
         if self._place is None:
             session = yield from self.credentials(ctx, None)
-            parts = urlsplit(session.storage_url)
-            self._place = (f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/"))
+            self._place = _place_of(session)
         return self._place
 
     def _make(
@@ -296,6 +299,18 @@ class SwiftRequests(Driver):
             request.conflict = conflict
         answer: Response = yield request
         return answer
+
+
+def _place_of(session: Session) -> tuple[str, str]:
+    """Origin and path."""
+    parts = urlsplit(session.storage_url)
+    return f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+
+
+def _info_path(account: str) -> str:
+    """Where a cluster tells of itself: beside the version in the account's path, which may stand below
+    other names (Ceph's has ``/swift/v1``). As swiftclient looks for it."""
+    return _VERSION.sub("", account) + "/info"
 
 
 def _table(info: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -27,6 +27,7 @@ __all__ = [
     "LONGEST_KEY",
     "NAMESPACE",
     "OPEN",
+    "SEGMENTS",
     "SUFFIX",
     "Record",
     "Segment",
@@ -41,6 +42,7 @@ __all__ = [
     "records_between",
     "segment_name",
     "segment_of",
+    "unlisted",
     "uploads_in",
     "uploads_prefix",
 ]
@@ -48,7 +50,8 @@ __all__ = [
 SUFFIX = "_segments"
 """As `swift upload` names them."""
 NAMESPACE = ".cs/"
-UPLOADS, SEGMENTS = ".cs/u/", ".cs/s/"
+UPLOADS = ".cs/u/"
+SEGMENTS = ".cs/s/"
 ID_DIGITS, NUMBER_DIGITS, CHANCE_DIGITS = 16, 5, 8
 AFTER_IDS = "/g"
 """Behind all ids, which are hexadecimal."""
@@ -68,6 +71,7 @@ _SEGMENT = re.compile(
     rf"([0-9]{{{NUMBER_DIGITS}}})-[0-9a-f]{{{CHANCE_DIGITS}}}\Z",
     re.DOTALL,
 )
+_PART_ETAG = re.compile(rf"([0-9a-f]{{32}})-([0-9a-f]{{{CHANCE_DIGITS}}})\Z")
 
 
 class Record(NamedTuple):
@@ -87,13 +91,22 @@ class Record(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A part as a listing shows it."""
+    """A part as it is stored.
+
+    Attributes:
+        etag: Swift's, the MD5 of its bytes.
+        written: when, as a listing says it.
+    """
 
     number: int
     name: str
     etag: str
     size: int
     written: str
+
+    def part(self) -> Part:
+        """As users see it. Its ETag says under which name it is: listings of containers lag behind."""
+        return Part(self.number, f"{self.etag}-{self.name[-CHANCE_DIGITS:]}", self.size)
 
 
 def read_record(content: bytes) -> Record:
@@ -154,7 +167,21 @@ def newest(segments: Iterable[Segment]) -> dict[int, Segment]:
     return {s.number: s for s in sorted(segments, key=lambda s: (s.number, s.written, s.name))}
 
 
-def chosen(held: Iterable[Segment], parts: Sequence[Part]) -> list[Segment]:
+def unlisted(
+    held: Iterable[Segment], parts: Iterable[Part], key: str, upload_id: str
+) -> dict[str, int]:
+    """The names under which parts are that no listing shows yet, and their numbers."""
+    listed = {segment.name for segment in held}
+    said = ((part, _PART_ETAG.match(part.etag)) for part in parts)
+    names = {
+        segment_name(key, upload_id, part.number, int(found[2], 16)): part.number
+        for part, found in said
+        if found is not None
+    }
+    return {name: number for name, number in names.items() if name not in listed}
+
+
+def chosen(held: Iterable[Segment], parts: Iterable[Part]) -> list[Segment]:
     """The segments of these parts.
 
     Raises:
@@ -164,7 +191,7 @@ def chosen(held: Iterable[Segment], parts: Sequence[Part]) -> list[Segment]:
     found = []
     for part in parts:
         segment = current.get(part.number)
-        if segment is None or segment.etag != part.etag:
+        if segment is None or segment.part().etag != part.etag:
             raise InvalidPartError(f"part {part.number} is not there, or is another")
         found.append(segment)
     return found

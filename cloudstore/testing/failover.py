@@ -6,13 +6,15 @@ records), stays in the conformance suite, and is no redundancy to rely on: it ke
 repairs nothing.
 
 Both children keep the same stamp in an object's metadata, and that stamp is the ETag which users see:
-the children's own ETags differ.
+the children's own ETags differ. Nothing else of one child means anything to the other: they may be of
+different vendors. docs/decisions/failover-driver.md says what that takes.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
@@ -68,6 +70,8 @@ T = TypeVar("T")
 STAMP = "csstamp"
 """The internal metadata name of the stamp."""
 STAMP_BYTES = len(STAMP) + 32
+_HEADERS = ("content_encoding", "cache_control", "content_disposition", "storage_class")
+"""Of an object's head, what is a capability by its name."""
 
 
 class FailoverDriver(Driver):
@@ -108,6 +112,8 @@ class FailoverDriver(Driver):
             account_metadata=False,
             bucket_metadata=False,
         )
+        if first.scheme != second.scheme:  # in steps of their own: the later brings the object back
+            self.capabilities = replace(self.capabilities, expires_in=False)
         limits = first.limits & second.limits
         self.limits: Limits = replace(
             limits, max_metadata_bytes=limits.max_metadata_bytes - STAMP_BYTES
@@ -162,16 +168,20 @@ class FailoverDriver(Driver):
             return index, (yield from self._children[index].get_object(ctx, bucket, key, plain))
 
         index, opened = yield from self._race([read(0), read(1)], discard=lambda late: late[1].close())
-        opened.info.etag = _stamp_of(index, opened.info)
+        self._make_common(index, opened.info)
         try:
             check_read(opened.info, options)
         except CloudStoreError:
             opened.close()
             raise
 
-        def open_other(ctx: OpContext, options: GetOptions) -> Flow[GetResult]:
-            return self._children[1 - index].get_object(ctx, bucket, key, options)
+        other = self._children[1 - index]
 
+        def open_other(ctx: OpContext, options: GetOptions) -> Flow[GetResult]:
+            return other.get_object(ctx, bucket, key, options)
+
+        if not other.capabilities.ranges:
+            return GetResult(opened.info, opened.body, opened.start, opened.end)
         body = _FailoverBody(ctx, opened, open_other, 1 - index)
         return GetResult(opened.info, body, opened.start, opened.end)
 
@@ -183,12 +193,19 @@ class FailoverDriver(Driver):
         def head(index: int) -> Flow[ObjectInfo]:
             child = self._children[index]
             info = yield from child.head_object(ctx, bucket, key, GetOptions())
-            info.etag = _stamp_of(index, info)
+            self._make_common(index, info)
             return info
 
         info: ObjectInfo = yield from self._race([head(0), head(1)])
         check_read(info, options)
         return info
+
+    def _make_common(self, index: int, info: ObjectInfo) -> None:
+        """Leaves of what one child says what holds for both."""
+        info.etag = _stamp_of(index, info)
+        info.version = None
+        if not self.capabilities.storage_class:
+            info.storage_class = None
 
     def head_bucket(self, ctx: OpContext, bucket: str) -> Flow[BucketInfo]:
         """See `Driver`."""
@@ -215,6 +232,8 @@ class FailoverDriver(Driver):
         try:
             return (yield from self._page(ctx, bucket, index, asked, last))
         except (TransportError, UnavailableError):
+            if not (self.capabilities.ordered_listing and self.capabilities.start_after):
+                raise
             resumed = replace(options, token=None, start_after=last)
             return (yield from self._page(ctx, bucket, 1 - index, resumed, last))
 
@@ -223,6 +242,7 @@ class FailoverDriver(Driver):
     ) -> Flow[Page]:
         page = yield from self._children[index].list_page(ctx, bucket, options)
         for info in page.objects:
+            self._make_common(index, info)
             info.etag = None  # a listing does not hold the stamp
         page.prefixes = [name for name in page.prefixes if name != last]
         if page.token is not None:
@@ -304,7 +324,7 @@ class FailoverDriver(Driver):
             result = yield from self._guarded(first, second)
         else:
             result, _ = yield from self._both(first, second)
-        return replace(result, etag=stamp)
+        return _stamped_result(result, stamp)
 
     def delete_object(
         self, ctx: OpContext, bucket: str, key: str, options: DeleteOptions
@@ -339,7 +359,7 @@ class FailoverDriver(Driver):
         info = yield from self._children[0].head_object(ctx, bucket, key, GetOptions())
         if options.source_if_match not in (None, _stamp_of(0, info)):
             raise PreconditionFailedError("the source has another ETag")
-        stamp, put = _stamped(ctx, options.replace or info.put_options())
+        stamp, put = _stamped(ctx, options.replace or self._common_head(info))
         etag = yield from self._native_etag(ctx, to_bucket, to_key, options.if_match)
         asked = CopyOptions(put, options.if_absent, etag, info.etag, options.vendor_options)
         plain = CopyOptions(put, vendor_options=options.vendor_options)
@@ -348,7 +368,14 @@ class FailoverDriver(Driver):
             for child, how in zip(self._children, (asked, plain), strict=True)
         )
         result = yield from self._guarded(first, second)
-        return replace(result, etag=stamp)
+        return _stamped_result(result, stamp)
+
+    def _common_head(self, info: ObjectInfo) -> PutOptions:
+        """The head of an object, as far as both children can hold it."""
+        head = info.put_options()
+        lacking = [name for name in _HEADERS if not getattr(self.capabilities, name)]
+        without: dict[str, Any] = dict.fromkeys(lacking)
+        return replace(head, **without)
 
     def update_metadata(
         self,
@@ -367,7 +394,7 @@ class FailoverDriver(Driver):
             for child, match in zip(self._children, (etag, None), strict=True)
         )
         result = yield from self._guarded(first, second)
-        return replace(result, etag=stamp)
+        return _stamped_result(result, stamp)
 
     def set_tags(self, ctx: OpContext, bucket: str, key: str, tags: Mapping[str, str]) -> Flow[None]:
         """See `Driver`."""
@@ -381,11 +408,21 @@ class FailoverDriver(Driver):
     ) -> Flow[UploadRef]:
         """See `Driver`."""
         stamp, stamped = _stamped(ctx, options)
-        refs = yield from self._both(
-            *(child.create_multipart(ctx, bucket, key, stamped) for child in self._children)
-        )
+        flows = [child.create_multipart(ctx, bucket, key, stamped) for child in self._children]
+        refs = yield Gather(flows, fail_fast=False)
+        errors = [ref for ref in refs if isinstance(ref, Exception)]
+        if errors:
+            yield from self._give_up(ctx, refs)
+            raise _of_both(errors, applied=len(errors) < 2)
         state = {"stamp": stamp, "refs": [ref.to_json() for ref in refs]}
         return UploadRef(self.scheme, bucket, key, refs[0].upload_id, state)
+
+    def _give_up(self, ctx: OpContext, refs: Sequence[UploadRef | Exception]) -> Flow[None]:
+        """Leaves no upload on the one child on which it could begin."""
+        for child, ref in zip(self._children, refs, strict=True):
+            if isinstance(ref, UploadRef):
+                with suppress(CloudStoreError):
+                    yield from child.abort_multipart(ctx.for_cleanup(), ref)
 
     def upload_part(self, ctx: OpContext, ref: UploadRef, number: int, payload: Payload) -> Flow[Part]:
         """See `Driver`. The part's ETag holds both children's."""
@@ -428,14 +465,14 @@ class FailoverDriver(Driver):
             )
         )
         result = yield from self._guarded(first, second)
-        return replace(result, etag=ref.state["stamp"])
+        return _stamped_result(result, ref.state["stamp"])
 
     def abort_multipart(self, ctx: OpContext, ref: UploadRef) -> Flow[None]:
         """See `Driver`."""
         yield from self._both(*(c.abort_multipart(ctx, r) for c, r in self._with_refs(ref)))
 
     def list_parts(self, ctx: OpContext, ref: UploadRef, token: str | None) -> Flow[PartPage]:
-        """See `Driver`. All parts that both children have, in one page."""
+        """See `Driver`. All parts that both children have, of the same size, in one page."""
         found: list[dict[int, Part]] = []
         for child, child_ref in self._with_refs(ref):
             parts: dict[int, Part] = {}
@@ -445,8 +482,9 @@ class FailoverDriver(Driver):
                 page = yield from child.list_parts(ctx, child_ref, page.token)
                 parts.update((part.number, part) for part in page.parts)
             found.append(parts)
-        both = sorted(found[0].keys() & found[1].keys())
-        return PartPage([_joined(found[0][number], found[1][number]) for number in both])
+        first, second = found
+        both = sorted(first.keys() & second.keys())
+        return PartPage([_joined(first[n], second[n]) for n in both if first[n].size == second[n].size])
 
     def list_uploads(
         self, ctx: OpContext, bucket: str, prefix: str, token: str | None
@@ -455,8 +493,13 @@ class FailoverDriver(Driver):
         raise self._unsupported("list_uploads")
 
     def _with_refs(self, ref: UploadRef) -> list[tuple[Driver, UploadRef]]:
-        refs = [UploadRef.from_json(text) for text in ref.state["refs"]]
-        return list(zip(self._children, refs, strict=True))
+        try:
+            pairs = list(zip(self._children, map(UploadRef.from_json, ref.state["refs"]), strict=True))
+        except (KeyError, TypeError, ValueError):
+            raise InvalidArgumentError("this is no upload of a store over two others") from None
+        if any(child_ref.vendor != child.scheme for child, child_ref in pairs):
+            raise InvalidArgumentError("this upload is of a store over other children")
+        return pairs
 
 
 class _FailoverBody(Body):
@@ -486,7 +529,7 @@ class _FailoverBody(Body):
 
     def _switch(self, cause: TransportError) -> Flow[None]:
         self._body.close()
-        if self._open_other is None:
+        if self._open_other is None or self._position >= self._opened.end:
             raise cause
         open_other, self._open_other = self._open_other, None
         options = GetOptions(ByteRange(self._position, self._opened.end))
@@ -494,7 +537,8 @@ class _FailoverBody(Body):
             other: GetResult = yield from open_other(self._ctx, options)
         except CloudStoreError:
             raise cause from None
-        if _stamp_of(self._index, other.info) != self._opened.info.etag:
+        same = _stamp_of(self._index, other.info) == self._opened.info.etag
+        if not same or (other.start, other.end) != (self._position, self._opened.end):
             other.close()
             raise cause
         self._body = other.body
@@ -535,6 +579,10 @@ def _stamped(ctx: OpContext, options: PutOptions) -> tuple[str, PutOptions]:
     return stamp, replace(options, metadata={**options.metadata, STAMP: stamp})
 
 
+def _stamped_result(result: PutResult, stamp: str) -> PutResult:
+    return replace(result, etag=stamp, version=None)
+
+
 def _stamp_of(index: int, info: ObjectInfo) -> str:
     """What users take for the ETag; of an object that only one child knows, that child's."""
     return info.metadata.get(STAMP) or f"{index}:{info.etag}"
@@ -545,18 +593,23 @@ def _joined(first: Part, second: Part) -> Part:
 
 
 def _split(part: Part) -> tuple[Part, Part]:
-    try:
-        first, second = json.loads(part.etag)
-    except ValueError:
-        raise InvalidPartError(f"part {part.number} has an ETag of something else") from None
-    return replace(part, etag=first), replace(part, etag=second)
+    match _parsed(part.etag):
+        case [str(first), str(second)]:
+            return replace(part, etag=first), replace(part, etag=second)
+    raise InvalidPartError(f"part {part.number} has an ETag of something else")
 
 
 def _read_token(token: str | None, start_after: str) -> tuple[int, str | None, str]:
     if token is None:
         return 0, None, start_after
+    match _parsed(token):
+        case [(0 | 1) as index, str(inner), str(last)]:
+            return index, inner, last
+    raise InvalidArgumentError("this marker is not one of this store's listings")
+
+
+def _parsed(text: str) -> object:
     try:
-        index, inner, last = json.loads(token)
+        return json.loads(text)
     except ValueError:
-        raise InvalidArgumentError("this marker is not one of this store's listings") from None
-    return index, inner, last
+        return None

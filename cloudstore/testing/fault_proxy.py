@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar
 
-__all__ = ["Fault", "FaultCounts", "FaultProxy", "Tap"]
+__all__ = ["Choice", "Fault", "FaultCounts", "FaultProxy", "Tap"]
 
 T = TypeVar("T")
 Tap = Callable[[int, Literal["up", "down"], bytes], None]
@@ -46,6 +46,8 @@ class Fault:
         latency: seconds that each piece of an answer is late.
         rate: bytes a second, down.
         stall_down_after, stall_up_after: so many bytes pass, then nothing more moves that way.
+        stall_for: seconds after which what is stalled moves again, also where the client has gone: its
+            request then comes late. None is never.
         cut_down_after, cut_up_after: so many bytes pass, then both connections end as `cut` says.
         cut: ``"reset"`` (RST) or ``"close"`` (FIN).
         lose_answer: the request reaches the server; at the first byte of the answer the client's
@@ -62,6 +64,7 @@ class Fault:
     rate: float | None = None
     stall_down_after: int | None = None
     stall_up_after: int | None = None
+    stall_for: float | None = None
     cut_down_after: int | None = None
     cut_up_after: int | None = None
     cut: Literal["reset", "close"] = "reset"
@@ -70,6 +73,10 @@ class Fault:
     flip_down_at: int | None = None
     flip_up_at: int | None = None
     when: bytes | None = None
+
+
+Choice = Callable[[int], Fault | None]
+"""Says which fault a new connection meets, by its number, from 1. It runs in the proxy's thread."""
 
 
 @dataclass(slots=True)
@@ -95,6 +102,8 @@ class FaultProxy:
         tls: takes TLS off what clients send.
         upstream_tls: puts TLS on what goes to the server.
         tap: is told what passes.
+        linger: seconds after which a connection ends whose client sends no more; None: when the server
+            ends it, which some never do.
 
     Attributes:
         counts: what it saw; grows while it is read.
@@ -109,14 +118,17 @@ class FaultProxy:
         tls: ssl.SSLContext | None = None,
         upstream_tls: ssl.SSLContext | None = None,
         tap: Tap | None = None,
+        linger: float | None = None,
     ) -> None:
         self._upstream = (host, port)
+        self._linger = linger
         self._tap = tap
         self._tls = tls
         self._upstream_tls = upstream_tls
         self._fault: Fault | None = None
         self._generation = 0
         self._left: int | None = None
+        self._choice: Choice | None = None
         self._relays: set[_Relay] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -137,6 +149,22 @@ class FaultProxy:
     def url(self) -> str:
         """Its origin, such as ``"http://127.0.0.1:49152"``."""
         return f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self.port}"
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections have clients that may send more."""
+        return sum(not relay.client_ended for relay in list(self._relays))
+
+    def afflict(self, choice: Choice | None) -> None:
+        """From now on each new connection has the fault that `choice` says; None: has none of its own.
+
+        A later `inject` or `heal` holds for these connections too.
+        """
+
+        async def set_choice() -> None:
+            self._choice = choice
+
+        self._call(set_choice())
 
     def inject(self, fault: Fault, times: int | None = None) -> None:
         """From now on connections, open and new, meet this fault in the place of any other.
@@ -222,6 +250,8 @@ class FaultProxy:
         task.add_done_callback(self._tasks.discard)
         self.counts.connections += 1
         relay = _Relay(self, reader, writer, self.counts.connections)
+        if self._choice is not None:
+            relay.expect(self._choice(self.counts.connections))
         self._relays.add(relay)
         try:
             await relay.run(self._upstream, self._upstream_tls)
@@ -234,7 +264,11 @@ class FaultProxy:
 
 
 class _Relay:
-    """One client's connection and the one to the server that belongs to it."""
+    """One client's connection and the one to the server that belongs to it.
+
+    Attributes:
+        client_ended: whether the client will send no more.
+    """
 
     def __init__(
         self,
@@ -249,8 +283,15 @@ class _Relay:
         self._writers = [writer]
         self._changed = asyncio.Event()
         self._fault: Fault | None = None
+        self._own: Fault | None = None
+        self.client_ended = False
         self._seen = 0
         self._up = self._down = 0
+
+    def expect(self, own: Fault | None) -> None:
+        """Has it meet a fault of its own, instead of what the proxy has for all."""
+        if own is not None:
+            self._own, self._seen = own, self._proxy._generation
 
     def reconsider(self) -> None:
         """The proxy's fault has changed."""
@@ -274,7 +315,11 @@ class _Relay:
             if waiting is not None and waiting.when is not None and waiting.when not in sent:
                 return None
             self._seen = self._proxy._generation
-            self._fault = self._proxy._take_fault()
+            self._fault, self._own = self._proxy._take_fault(), None
+            self._up = self._down = 0
+        elif self._own is not None and (self._own.when is None or self._own.when in sent):
+            self._fault, self._own = self._own, None
+            self._proxy.counts.hits += 1
             self._up = self._down = 0
         return self._fault
 
@@ -321,6 +366,10 @@ class _Relay:
                     self._tell("up", data)
                 while data:
                     data = await self._relay(data, writer, down=down)
+            if not down:
+                self.client_ended = True
+                if self._proxy._linger is not None:
+                    asyncio.get_running_loop().call_later(self._proxy._linger, self.end, "close")
             if writer.can_write_eof():
                 writer.write_eof()
             elif not writer.is_closing():
@@ -354,7 +403,11 @@ class _Relay:
             return b""
         if rest and stall_after is not None and passed >= stall_after:
             self._changed.clear()
-            await self._changed.wait()
+            try:
+                async with asyncio.timeout(fault.stall_for):
+                    await self._changed.wait()
+            except TimeoutError:
+                self._fault = None
         return rest
 
     def _flip(self, piece: bytes, at: int | None, passed: int) -> bytes:

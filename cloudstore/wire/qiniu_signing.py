@@ -9,11 +9,12 @@ compare this with.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
+
+from .mac import Mac
 
 __all__ = ["FORM_TYPE", "Signer", "encoded_entry", "urlsafe"]
 
@@ -21,6 +22,8 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 """What management requests say their body is, also where they have none (as the SDK does)."""
 UNSIGNED_TYPE = "application/octet-stream"
 """A body of this type is not signed."""
+
+_COMPACT = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def urlsafe(data: bytes) -> str:
@@ -40,19 +43,19 @@ class Signer:
         access_key: names the account; it stands in URLs and is no secret.
     """
 
-    __slots__ = ("_secret", "access_key")
+    __slots__ = ("_mac", "_moment", "access_key")
 
     def __init__(self, access_key: str, secret_key: str) -> None:
         self.access_key = access_key
-        self._secret = secret_key.encode()
+        self._mac = Mac(secret_key.encode(), hashlib.sha1)
+        self._moment = (-1, "")  # the last second, written out; replaced whole
 
     def __repr__(self) -> str:
         return "<Signer>"
 
     def sign(self, data: bytes) -> str:
         """``access key:signature`` of some bytes."""
-        code = hmac.digest(self._secret, data, hashlib.sha1)
-        return f"{self.access_key}:{urlsafe(code)}"
+        return f"{self.access_key}:{urlsafe(self._mac.digest(data))}"
 
     def manage(
         self,
@@ -68,12 +71,19 @@ class Signer:
         Args:
             target: path and query, raw, as they are sent.
         """
-        date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+        date = self._date(int(now))
         head = (
             f"{method} {target}\nHost: {host}\nContent-Type: {content_type}\nX-Qiniu-Date: {date}\n\n"
         )
         signed = head.encode() + (b"" if content_type == UNSIGNED_TYPE else body)
         return {"x-qiniu-date": date, "authorization": f"Qiniu {self.sign(signed)}"}
+
+    def _date(self, second: int) -> str:
+        known, date = self._moment
+        if known != second:
+            date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+            self._moment = second, date
+        return date
 
     def manage_by_path(self, target: str) -> dict[str, str]:
         """The older form (``QBox``), which the CDN's interface wants: it signs the path alone."""
@@ -82,7 +92,7 @@ class Signer:
 
     def upload_token(self, policy: Mapping[str, object]) -> str:
         """A token that allows what `policy` says until its ``deadline``."""
-        encoded = urlsafe(json.dumps(policy, separators=(",", ":")).encode())
+        encoded = urlsafe(_COMPACT(dict(policy)).encode())
         return f"{self.sign(encoded.encode())}:{encoded}"
 
     def download_query(self, url: str, query: str, deadline: int) -> str:

@@ -7,6 +7,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +20,10 @@ from cloudstore.testing import (
     Harness,
     PassThroughDriver,
 )
+from tests.evidence import Place
+from tests.servers.process import quick_folder
 
+PAGE = 100
 SECRET = "conformance-secret-key"
 STAGGER = 5.0
 """Seconds until a read asks the second child: long, so that the first answers on a busy machine too."""
@@ -51,6 +55,7 @@ def served(driver: Driver, url: str) -> Iterator[None]:
 class MemoryHarness(Harness):
     """Memory."""
 
+    shown_on: Place | None = Place("memory")
     secrets = (SECRET,)
 
     def __init__(self) -> None:
@@ -67,17 +72,20 @@ class MemoryHarness(Harness):
 
 
 class LocalHarness(Harness):
-    """Folders of a temporary folder."""
+    """Folders of a temporary folder, on a disk unless `quick` may have them in memory."""
 
+    shown_on = Place("file")
     secrets = (SECRET,)
 
-    def __init__(self) -> None:
+    def __init__(self, *, quick: bool = False) -> None:
+        self._quick = quick
         self._folder: Path | None = None
         self._configs: dict[Driver, LocalConfig] = {}
 
     def make_driver(self) -> Driver:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="cloudstore-conformance-"))
+            place = quick_folder() if self._quick else None
+            self._folder = Path(tempfile.mkdtemp(prefix="cloudstore-conformance-", dir=place))
         root = str(self._folder / f"root{len(self._configs)}")
         config = LocalConfig(root, public_url=free_url(), secret_key=SECRET)  # type: ignore[arg-type]
         driver = config.create_driver()
@@ -95,21 +103,30 @@ class LocalHarness(Harness):
             shutil.rmtree(self._folder)
 
 
+def few_to_a_page(driver: Driver) -> Driver:
+    """The driver with small pages and batches: under a wrapper it counts that there are several."""
+    driver.limits = replace(driver.limits, page_size=PAGE, delete_batch=PAGE)
+    return driver
+
+
 class PassThroughHarness(Harness):
     """Another harness's drivers under the wrapper that does nothing."""
 
     def __init__(self, inner: Harness) -> None:
         self._inner = inner
+        self.reuses_buckets = inner.reuses_buckets
         self.secrets = inner.secrets
         self.completes_again = inner.completes_again
         self.etag_tells_metadata = inner.etag_tells_metadata
+        self.etag_guards_metadata = inner.etag_guards_metadata
+        self.counts_within = inner.counts_within
         self.tells_upload_times = inner.tells_upload_times
         self.upload_time_step = inner.upload_time_step
         self.form_fixes_type = inner.form_fixes_type
         self.unsigned_statuses = inner.unsigned_statuses
 
     def make_driver(self) -> Driver:
-        return PassThroughDriver(self._inner.make_driver())
+        return PassThroughDriver(few_to_a_page(self._inner.make_driver()))
 
     def second_view(self, driver: Driver) -> Driver | None:
         second = self._inner.second_view(cast(PassThroughDriver, driver).inner)
@@ -123,26 +140,43 @@ class PassThroughHarness(Harness):
 
 
 class FailoverHarness(Harness):
-    """Two of another harness's drivers as one."""
+    """Drivers of two harnesses as one; a bucket and a key are whatever both can hold.
 
-    secrets = (SECRET,)
+    Conditions and presigned requests are the first's. The harnesses may be of different vendors; the
+    second is the first again where there is none.
+    """
 
-    def __init__(self, inner: Harness) -> None:
-        self._inner = inner
+    def __init__(self, first: Harness, second: Harness | None = None) -> None:
+        second = second or first
+        self._harnesses = (first, second)
         self._children: dict[Driver, tuple[Driver, Driver]] = {}
+        self.reuses_buckets = first.reuses_buckets or second.reuses_buckets
+        self.secrets = tuple(dict.fromkeys(first.secrets + second.secrets))
+        self.completes_again = first.completes_again and second.completes_again
+        self.unsigned_statuses = first.unsigned_statuses
+        self.form_fixes_type = first.form_fixes_type
+        self.counts_within = max(first.counts_within, second.counts_within)
+        self.etag_guards_metadata = first.etag_tells_metadata and first.etag_guards_metadata
 
     def make_driver(self) -> Driver:
-        children = (self._inner.make_driver(), self._inner.make_driver())
-        driver = FailoverDriver(*children, STAGGER)
-        self._children[driver] = children
+        first, second = (few_to_a_page(harness.make_driver()) for harness in self._harnesses)
+        return self._join(first, second)
+
+    def _join(self, first: Driver, second: Driver) -> Driver:
+        driver = FailoverDriver(first, second, STAGGER)
+        self._children[driver] = (first, second)
         return driver
 
     def second_view(self, driver: Driver) -> Driver | None:
-        first, second = (self._inner.second_view(child) for child in self._children[driver])
-        return None if first is None or second is None else FailoverDriver(first, second, STAGGER)
+        views = [
+            harness.second_view(child)
+            for harness, child in zip(self._harnesses, self._children[driver], strict=True)
+        ]
+        return None if None in views else self._join(*(view for view in views if view is not None))
 
     def serving(self, driver: Driver) -> AbstractContextManager[object]:
-        return self._inner.serving(self._children[driver][0])
+        return self._harnesses[0].serving(self._children[driver][0])
 
     def close(self) -> None:
-        self._inner.close()
+        for harness in dict.fromkeys(self._harnesses):
+            harness.close()

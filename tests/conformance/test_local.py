@@ -11,8 +11,8 @@ class TestLocal(ConformanceSuite):
 
 
 class TestLocalUnderPassThrough(ConformanceSuite):
-    harness = PassThroughHarness(LocalHarness())
+    harness = PassThroughHarness(LocalHarness(quick=True))
 
 
 class TestLocalUnderFailover(ConformanceSuite):
-    harness = FailoverHarness(LocalHarness())
+    harness = FailoverHarness(LocalHarness(quick=True))

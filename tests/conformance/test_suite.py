@@ -13,6 +13,10 @@ import cloudstore.testing.conformance as conformance
 from cloudstore import Store
 from cloudstore.testing import ConformanceSuite, Harness
 from cloudstore.testing.conformance import ConformanceTests
+from cloudstore.testing.conformance.account import Account
+from cloudstore.testing.conformance.administration import AdministrationTests
+from cloudstore.testing.conformance.capabilities import CapabilityTests
+from cloudstore.testing.conformance.multipart import MultipartTests
 from cloudstore.testing.conformance.writers import WriterTests
 from tests.conformance.embedded import MemoryHarness
 
@@ -54,6 +58,32 @@ def test_every_verb_is_asked_for(verb: str) -> None:
     folder = Path(conformance.__file__).parent
     sources = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
     assert f".{verb}(" in sources
+
+
+class ReusingHarness(MemoryHarness):
+    shown_on = None
+    reuses_buckets = True
+
+
+@pytest.mark.parametrize("harness", [ReusingHarness(), MemoryHarness()], ids=["reused", "deleted"])
+def test_bucket_is_given_back_empty_or_deleted(harness: Harness) -> None:
+    account = Account(harness)
+    store = account.store()
+    name = account.new_bucket()
+    store.create_object(name, "k", b"data")
+    store.create_multipart_upload(name, "u").upload_part(1, b"x")
+    account.give_back_bucket(name)
+    assert store.bucket_exists(name) is harness.reuses_buckets
+    assert (account.new_bucket() == name) is harness.reuses_buckets
+    if harness.reuses_buckets:
+        assert store.get_all_objects(name) == []
+        assert store.list_multipart_uploads(name) == []
+        account.give_back_bucket(name)
+    account.close()
+
+
+class TestBucketsUsedAgain(MultipartTests, AdministrationTests, CapabilityTests):
+    harness = ReusingHarness()
 
 
 class TestHarnessAsAFixture(WriterTests):

@@ -13,6 +13,7 @@ import pytest
 from cloudstore import Store, StoreFactory
 from cloudstore.testing.qiniu import QiniuSimulator
 from tests.servers.ministack_server import Ministack
+from tests.servers.s3_server import S3Server
 from tests.servers.swift_server import Swift
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -52,13 +53,24 @@ def the_memory(folder: Path) -> Iterator[dict[str, str]]:
 @contextmanager
 def ministack(folder: Path) -> Iterator[dict[str, str]]:
     with Ministack() as server:
-        yield s3_on(server, "aws")
+        yield s3_on(server)
 
 
 @contextmanager
 def swift(folder: Path) -> Iterator[dict[str, str]]:
     with Swift() as server:
-        yield s3_on(server, "swift")
+        yield s3_on(server)
+
+
+@contextmanager
+def native_swift(folder: Path) -> Iterator[dict[str, str]]:
+    with Swift() as server:
+        yield {
+            "provider": "swift",
+            "auth_url": f"{server.url}/auth/v1.0",
+            "user": server.access_key,
+            "secret_key": server.secret_key,
+        }
 
 
 @contextmanager
@@ -72,17 +84,17 @@ def qiniu(folder: Path) -> Iterator[dict[str, str]]:
         }
 
 
-def s3_on(server: Ministack | Swift, preset: str) -> dict[str, str]:
+def s3_on(server: S3Server) -> dict[str, str]:
     return {
         "provider": "s3",
-        "preset": preset,
+        "preset": server.preset,
         "endpoint": server.url,
         "access_key": server.access_key,
         "secret_key": server.secret_key,
     }
 
 
-@pytest.mark.parametrize("place", [a_folder, the_memory, ministack, swift, qiniu])
+@pytest.mark.parametrize("place", [a_folder, the_memory, ministack, swift, native_swift, qiniu])
 def test_the_program_runs_unmodified(
     program: Callable[[Store], list[str]], place: Any, tmp_path: Path
 ) -> None:

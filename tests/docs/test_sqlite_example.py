@@ -14,6 +14,7 @@ from cloudstore import Store, StoreFactory
 from cloudstore.config import Config
 from cloudstore.driver import Driver
 from cloudstore.testing import ConformanceSuite, Harness
+from tests.servers.process import quick_folder
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "docs" / "examples" / "cloudstore-sqlite"
 
@@ -76,7 +77,7 @@ class SqliteHarness(Harness):
     def make_driver(self) -> Driver:
         from cloudstore_sqlite import SqliteConfig
 
-        folder = tempfile.TemporaryDirectory(prefix="cloudstore-sqlite-")
+        folder = tempfile.TemporaryDirectory(prefix="cloudstore-sqlite-", dir=quick_folder())
         self._folders.append(folder)
         config = SqliteConfig(path=f"{folder.name}/objects.db")
         driver = config.create_driver()

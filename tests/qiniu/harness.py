@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cloudstore.config import Secret
-from cloudstore.driver import Driver
 from cloudstore.providers.qiniu import QiniuConfig, QiniuDriver
-from cloudstore.testing import FailoverDriver, Harness
+from cloudstore.testing import Harness
 from cloudstore.testing.qiniu import QiniuLimits, QiniuSimulator
+from tests.evidence import Place
 
 SMALL_PART = 16 * 1024
 LIMITS = QiniuLimits(min_part=SMALL_PART, buckets=10_000)
 """Smaller parts than Qiniu's, so that many are still quick; more buckets than at first."""
-STAGGER = 5.0
-"""Seconds until a read asks the second simulator: long, so that the first answers also when busy."""
 
 
 def config_of(qiniu: QiniuSimulator, **options: object) -> QiniuConfig:
@@ -32,6 +30,7 @@ class QiniuHarness(Harness):
     """Drivers of one account."""
 
     etag_tells_metadata = False  # it is the hash of the bytes
+    shown_on = Place("qiniu", kind="simulator", server="our simulator")
     form_fixes_type = False  # the file of a form has what type it says
 
     def __init__(self, qiniu: QiniuSimulator) -> None:
@@ -45,27 +44,4 @@ class QiniuHarness(Harness):
         return driver
 
     def second_view(self, driver: object) -> QiniuDriver:
-        return self.make_driver()
-
-
-class QiniuFailoverHarness(Harness):
-    """Two simulators as one: each driver of the first harness with one of the second.
-
-    What guards a change of metadata is the children's ETag, which says nothing of metadata, while the
-    wrapper's own does: so it declares no such guard.
-    """
-
-    form_fixes_type = False
-
-    def __init__(self, first: QiniuHarness, second: QiniuHarness) -> None:
-        self._both = (first, second)
-        self.secrets = first.secrets + second.secrets
-
-    def make_driver(self) -> Driver:
-        first, second = (harness.make_driver() for harness in self._both)
-        for child in (first, second):
-            child.capabilities = replace(child.capabilities, update_metadata_if_match=False)
-        return FailoverDriver(first, second, STAGGER)
-
-    def second_view(self, driver: Driver) -> Driver:
         return self.make_driver()

@@ -8,8 +8,8 @@ import pytest
 
 from cloudstore.testing import ConformanceSuite, Harness
 from cloudstore.testing.qiniu import QiniuSimulator
-from tests.conformance.embedded import PassThroughHarness
-from tests.qiniu.harness import LIMITS, QiniuFailoverHarness, QiniuHarness
+from tests.conformance.embedded import FailoverHarness, PassThroughHarness
+from tests.qiniu.harness import LIMITS, QiniuHarness
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,7 @@ def passed_through(qiniu: QiniuSimulator) -> Harness:
 @pytest.fixture(scope="session")
 def failover(qiniu: QiniuSimulator) -> Iterator[Harness]:
     with QiniuSimulator(limits=LIMITS) as second:
-        yield QiniuFailoverHarness(QiniuHarness(qiniu), QiniuHarness(second))
+        yield FailoverHarness(QiniuHarness(qiniu), QiniuHarness(second))
 
 
 class TestQiniu(ConformanceSuite):

@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cloudstore.capabilities import KeyRule
-from cloudstore.config import Secret
-from cloudstore.driver import Call, Driver, Flow, OpContext
+from cloudstore.driver import Call, Flow, OpContext
 from cloudstore.providers.s3 import S3Config, S3Driver
 from cloudstore.providers.s3_presets import NO_XML
-from cloudstore.testing import FailoverDriver, Harness
+from cloudstore.testing import Harness
+from tests.evidence import on_package
 from tests.servers.ministack_server import Ministack
 from tests.servers.swift_server import Swift
 
 SMALL_PART = 16 * 1024
 """Both servers take parts of any size."""
-STAGGER = 5.0
-"""Seconds until a read asks the second server: long, so that the first one answers also when busy."""
 
 
 class S3Harness(Harness):
@@ -24,15 +22,10 @@ class S3Harness(Harness):
 
     etag_tells_metadata = False  # it is the MD5 of the bytes
 
-    def __init__(self, server: Ministack | Swift, preset: str, region: str) -> None:
-        self._config = S3Config(
-            access_key=server.access_key,
-            secret_key=Secret(server.secret_key),
-            endpoint=server.url,
-            region=region,
-            preset=preset,
-        )
-        self.secrets = (server.secret_key,)
+    def __init__(self, config: S3Config) -> None:
+        self._config = config
+        assert config.secret_key is not None
+        self.secrets = (config.secret_key.reveal(),)
 
     def make_driver(self) -> S3Driver:
         """With parts smaller than S3 takes, so that many of them are still quick."""
@@ -71,9 +64,10 @@ class MinistackHarness(S3Harness):
     """
 
     completes_again = True
+    shown_on = on_package("s3", "aws", "ministack", "ministack")
 
     def __init__(self, server: Ministack) -> None:
-        super().__init__(server, "aws", "eu-west-1")
+        super().__init__(server.s3_config(region="eu-west-1"))
 
     def _create(self) -> S3Driver:
         return OpensBuckets(self._config)
@@ -89,23 +83,9 @@ class SwiftHarness(S3Harness):
     """Swift's S3 interface."""
 
     upload_time_step = 1.0  # it rounds up (S3Timestamp)
+    reuses_buckets = True
+    shown_on = on_package("s3", "swift", "OpenStack Swift", "swift")
     unsigned_statuses = (400,)  # it takes that for a request of its own interface
 
     def __init__(self, server: Swift) -> None:
-        super().__init__(server, "swift", "us-east-1")
-
-
-class S3FailoverHarness(Harness):
-    """Two servers as one: each driver of the first harness with one of the second."""
-
-    def __init__(self, first: S3Harness, second: S3Harness) -> None:
-        self._both = (first, second)
-        self.secrets = first.secrets + second.secrets
-        self.completes_again = first.completes_again
-
-    def make_driver(self) -> Driver:
-        first, second = (harness.make_driver() for harness in self._both)
-        return FailoverDriver(first, second, STAGGER)
-
-    def second_view(self, driver: Driver) -> Driver:
-        return self.make_driver()
+        super().__init__(server.s3_config())

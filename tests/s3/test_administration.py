@@ -88,14 +88,7 @@ def store_at(url: str, preset: str = "aws", **options: Any) -> Store:
 
 @pytest.fixture(scope="module")
 def store(ministack: Ministack) -> Iterator[Store]:
-    config = S3Config(
-        access_key=ministack.access_key,
-        secret_key=Secret(ministack.secret_key),
-        endpoint=ministack.url,
-        region="eu-west-1",
-        preset="aws",
-    )
-    with Store(OpensBuckets(config)) as made:
+    with Store(OpensBuckets(ministack.s3_config(region="eu-west-1"))) as made:
         made.create_bucket("settings")
         yield made
 
@@ -169,13 +162,7 @@ def test_owner_without_full_control_is_custom() -> None:
 
 
 def test_bucket_of_today_takes_no_acl(ministack: Ministack, store: Store) -> None:
-    config = S3Config(
-        access_key=ministack.access_key,
-        secret_key=Secret(ministack.secret_key),
-        endpoint=ministack.url,
-        preset="aws",
-    )
-    with Store(config) as today:
+    with Store(ministack.s3_config()) as today:
         today.create_bucket("of-today")
         with pytest.raises(UnsupportedError, match="bucket policy") as caught:
             today.set_acl("of-today", acl="private")

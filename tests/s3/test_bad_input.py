@@ -170,20 +170,9 @@ def check(
 @pytest.fixture(scope="module")
 def seeded(ministack: Ministack, swift: Swift) -> Iterator[Mapping[str, S3Config]]:
     """On both real servers, a bucket with an object."""
-    servers: tuple[tuple[str, Ministack | Swift, str], ...] = (
-        ("ministack", ministack, "aws"),
-        ("swift", swift, "swift"),
-    )
     configs = {
-        name: S3Config(
-            access_key=server.access_key,
-            secret_key=Secret(server.secret_key),
-            endpoint=server.url,
-            preset=preset,
-            region="us-east-1",
-            retry=RETRY,
-        )
-        for name, server, preset in servers
+        "ministack": ministack.s3_config(retry=RETRY),
+        "swift": swift.s3_config(retry=RETRY),
     }
     for config in configs.values():
         with Store(config) as store:

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from cloudstore import AsyncStore, ObjectNotFoundError, S3Config, Secret, Store, TransferConfig
+from cloudstore import AsyncStore, ObjectNotFoundError, S3Config, Store, TransferConfig
 from tests.s3.test_bad_input import ALWAYS
-from tests.servers.ministack_server import REGION, Ministack
+from tests.servers.ministack_server import Ministack
 from tests.wire.server import Peer, Scripted, ok, wait_until
 from tests.wire.test_sharing import descriptors, run_in_fork
 
@@ -45,15 +45,7 @@ def body_of(key: str) -> bytes:
 
 @pytest.fixture
 def config(ministack: Ministack) -> S3Config:
-    return S3Config(
-        access_key=ministack.access_key,
-        secret_key=Secret(ministack.secret_key),
-        endpoint=ministack.url,
-        region=REGION,
-        preset="aws",
-        max_connections=IDLE,
-        transfer=TransferConfig(part_size=PART),
-    )
+    return ministack.s3_config(max_connections=IDLE, transfer=TransferConfig(part_size=PART))
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ from cloudstore.providers.s3_account import find_keys
 from cloudstore.testing import Fault, FaultProxy, LoopThread, blocking_store
 from tests.s3.scripted import Asked, Say, ScriptedServer
 from tests.s3.test_bad_input import SIGNED, told
-from tests.servers.ministack_server import REGION, Ministack
+from tests.servers.ministack_server import Ministack
+from tests.servers.s3_server import REGION
 from tests.wire.server import Scripted, keep_answering
 
 LOGGERS = (None, "boto3", "botocore", "urllib3", "asyncio", "cloudstore", "s3transfer")
@@ -113,15 +114,7 @@ def refused(call: Callable[[], object], overheard: Overheard) -> CloudStoreError
 
 
 def config_of(server: Ministack, **options: Any) -> S3Config:
-    given: dict[str, Any] = {
-        "access_key": server.access_key,
-        "secret_key": Secret(server.secret_key),
-        "endpoint": server.url,
-        "region": REGION,
-        "preset": "aws",
-        "retry": RETRY,
-    }
-    return S3Config(**(given | options))
+    return server.s3_config(**{"retry": RETRY, **options})
 
 
 @contextmanager

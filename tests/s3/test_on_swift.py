@@ -6,8 +6,6 @@ is proven on ministack: on both faces, and but for keys and presigning under bot
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from cloudstore import Store, UploadNotFoundError
@@ -18,8 +16,8 @@ from cloudstore.testing.conformance.conditions import ConditionTests
 from cloudstore.testing.conformance.copies import CopyTests
 from cloudstore.testing.conformance.multipart import MultipartTests
 from cloudstore.testing.conformance.writers import WriterTests
-from tests.conformance.embedded import PassThroughHarness
-from tests.s3.harness import S3FailoverHarness, SwiftHarness
+from tests.conformance.embedded import FailoverHarness, PassThroughHarness
+from tests.s3.harness import SwiftHarness
 from tests.servers.swift_server import Swift
 
 
@@ -34,9 +32,8 @@ def passed_through(swift: Swift) -> Harness:
 
 
 @pytest.fixture(scope="session")
-def failover(swift: Swift) -> Iterator[Harness]:
-    with Swift() as second:
-        yield S3FailoverHarness(SwiftHarness(swift), SwiftHarness(second))
+def failover(swift: Swift, second_swift: Swift) -> Harness:
+    return FailoverHarness(SwiftHarness(swift), SwiftHarness(second_swift))
 
 
 class SwiftUploads(MultipartTests):

@@ -163,16 +163,7 @@ def test_what_is_no_name_of_a_region_is_not_followed(named: str, where: str) -> 
 
 def test_real_service_tells_where_a_bucket_is(ministack: Ministack) -> None:
     def store_in(region: str) -> Store:
-        secret = Secret(ministack.secret_key)
-        return Store(
-            S3Config(
-                access_key=ministack.access_key,
-                secret_key=secret,
-                endpoint=ministack.url,
-                preset="aws",
-                region=region,
-            )
-        )
+        return Store(ministack.s3_config(region=region))
 
     with store_in(THERE) as there, store_in(HERE) as here:
         there.create_bucket("there-and-not-here")

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from cloudstore import AsyncStore, S3Config, Secret, Store
+from cloudstore import AsyncStore, Store
 from cloudstore.testing import FaultProxy, LoopThread, blocking_store
 from tests.servers.swift_server import Swift
 from tests.wire.server import Scripted, tunnel
@@ -61,12 +61,8 @@ def road(swift: Swift, tmp_path: Path) -> Iterator[Road]:
 
 @pytest.fixture(params=["Store", "AsyncStore"])
 def store(request: pytest.FixtureRequest, swift: Swift, road: Road) -> Iterator[Store]:
-    config = S3Config(
-        access_key=swift.access_key,
-        secret_key=Secret(swift.secret_key),
+    config = swift.s3_config(
         endpoint=f"https://{DOMAIN}",
-        region="us-east-1",
-        preset="swift",
         addressing="virtual",
         ca_file=road.ca_file,
         proxy=f"http://127.0.0.1:{road.proxy.port}",

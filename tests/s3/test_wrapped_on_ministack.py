@@ -6,18 +6,14 @@ proven bare.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from cloudstore import Store
 from cloudstore.testing import ConformanceSuite, Harness
 from cloudstore.testing.conformance import ConformanceTests
-from cloudstore.testing.conformance.account import Account
 from cloudstore.testing.conformance.keys import KeyTests
 from cloudstore.testing.conformance.presigning import PresigningTests
-from tests.conformance.embedded import PassThroughHarness
-from tests.s3.harness import MinistackHarness, S3FailoverHarness
+from tests.conformance.embedded import FailoverHarness, PassThroughHarness
+from tests.s3.harness import MinistackHarness
 from tests.s3.test_on_ministack import MinistackTags
 from tests.servers.ministack_server import Ministack
 
@@ -32,9 +28,8 @@ def passed_through(ministack: Ministack) -> Harness:
 
 
 @pytest.fixture(scope="session")
-def failover(ministack: Ministack) -> Iterator[Harness]:
-    with Ministack() as second:
-        yield S3FailoverHarness(MinistackHarness(ministack), MinistackHarness(second))
+def failover(ministack: Ministack, second_ministack: Ministack) -> Harness:
+    return FailoverHarness(MinistackHarness(ministack), MinistackHarness(second_ministack))
 
 
 class TestMinistackUnderPassThrough(MinistackTags, *THEMES):  # type: ignore[misc]
@@ -47,13 +42,3 @@ class TestMinistackUnderFailover(MinistackTags, *THEMES):  # type: ignore[misc]
     @pytest.fixture
     def harness(self, failover: Harness) -> Harness:
         return failover
-
-    def test_concurrent_merges_of_metadata_lose_nothing(
-        self, store: Store, account: Account, bucket: str
-    ) -> None:
-        """S3's ETag is of the bytes alone, so it guards no merge; one after the other they are kept."""
-        store.create_object(bucket, "k", b"data", metadata={"first": "0"})
-        for turn in range(3):
-            store.set_metadata(bucket, "k", {f"of-{turn}": "1"})
-        assert store.get_metadata(bucket, "k") == {"first": "0", **{f"of-{n}": "1" for n in range(3)}}
-        assert store.get_object(bucket, "k").read() == b"data"

@@ -11,24 +11,21 @@ import json
 import sys
 from importlib import import_module
 
-from .process import ServerProcess, free_port
+from .process import free_port
+from .s3_server import S3Server
 
 ATTEMPTS = 5
 """Somebody else may take the port between our looking and the server's binding."""
-REGION = "us-east-1"
 EVERYTHING = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
 }
 
 
-class Ministack(ServerProcess):
-    """The server.
+class Ministack(S3Server):
+    """The server; `url` is of S3 and everything else."""
 
-    Attributes:
-        url: of S3 and everything else.
-        access_key, secret_key: of a user who may do everything.
-    """
+    preset = "aws"
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +65,7 @@ class Ministack(ServerProcess):
             .client(
                 "iam",
                 endpoint_url=self.url,
-                region_name=REGION,
+                region_name=self.region,
                 aws_access_key_id="test",
                 aws_secret_access_key="test",
             )

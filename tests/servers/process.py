@@ -17,6 +17,9 @@ START_SECONDS = 60.0
 """How long a server may take to answer, on a machine that is busy with other things."""
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.05
+MEMORY = Path("/dev/shm")
+ENOUGH = 1024 * 1024 * 1024
+"""Bytes. Containers often have 64 MiB there."""
 
 
 def free_port() -> int:
@@ -27,6 +30,15 @@ def free_port() -> int:
         return port
 
 
+def quick_folder() -> Path | None:
+    """Memory that is mounted as a folder, where there is enough of it; None is the usual place.
+
+    What a server of the tests has stored need not outlive it, and a disk takes its time.
+    """
+    is_quick = MEMORY.is_dir() and os.access(MEMORY, os.W_OK)
+    return MEMORY if is_quick and shutil.disk_usage(MEMORY).free >= ENOUGH else None
+
+
 class ServerProcess:
     """Starts a server, waits until it is ready, and ends it with all it has written.
 
@@ -34,7 +46,7 @@ class ServerProcess:
     """
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="cloudstore-server-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="cloudstore-server-", dir=quick_folder()))
         self.log = self.folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -9,6 +9,7 @@ S3; else Swift's own TempAuth does. Run as a script only: it patches the standar
 from __future__ import annotations
 
 import configparser
+import gc
 import getpass
 import os
 import socket
@@ -51,6 +52,7 @@ recon_cache_path = {folder}/cache
 container_update_timeout = 3
 [app:{name}-server]
 use = egg:swift#{name}
+log_requests = false
 """
 
 PIPELINE = (
@@ -107,7 +109,7 @@ auth_pipeline_check = true
 [filter:tempauth]
 use = egg:swift#tempauth
 user_admin_admin = admin .admin .reseller_admin
-user_test_tester = testing .admin
+user_test_tester = key-of-the-tester .admin
 user_test_tester2 = testing2 .admin
 user_test_tester3 = testing3
 user_test2_tester2 = testing2 .admin
@@ -268,6 +270,10 @@ def main(folder: Path) -> None:
     serve(backends["object"], object_server(folder))
     proxy = listen()
     serve(proxy, wsgi.loadapp(str(folder / "proxy-server.conf"), global_conf={}))
+    # What was loaded stays: it need not be looked through again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     print(f"ready {proxy.getsockname()[1]}", flush=True)
     while True:
         eventlet.sleep(time.monotonic())

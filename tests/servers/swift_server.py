@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .process import ServerProcess
+from .s3_server import S3Server
 
 if TYPE_CHECKING:
     from .keystone_server import Keystone
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 READY = "ready "
 
 
-class Swift(ServerProcess):
+class Swift(S3Server):
     """The server: proxy, account, container and object server in one process.
 
     Args:
@@ -27,7 +27,8 @@ class Swift(ServerProcess):
         access_key, secret_key: for S3; the native API calls them user and key.
     """
 
-    access_key, secret_key = "test:tester", "testing"
+    preset = "swift"
+    access_key, secret_key = "test:tester", "key-of-the-tester"
 
     def __init__(self, keystone: Keystone | None = None, *, token_seconds: int = 86400) -> None:
         super().__init__()

@@ -9,12 +9,6 @@ from tests.servers.swift_server import Swift
 
 
 @pytest.fixture(scope="session")
-def swift() -> Iterator[Swift]:
-    with Swift() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
 def keystone() -> Iterator[Keystone]:
     with Keystone() as server:
         yield server

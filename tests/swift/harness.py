@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cloudstore import Secret, SwiftConfig
-from cloudstore.driver import Driver
 from cloudstore.providers.swift import SwiftDriver
-from cloudstore.testing import FailoverDriver, Harness
+from cloudstore.testing import Harness
+from tests.evidence import Place, on_package
 from tests.servers.swift_server import Swift
 
 TEMP_URL_KEY = "the-key-of-temporary-urls"
 SMALL_PART = 16 * 1024
 """Swift takes parts of any size; the suite wants a size below which it refuses."""
-STAGGER = 5.0
-"""Seconds until a read asks the second server: long, so that the first one answers also when busy."""
 
 
 def config_of(server: Swift) -> SwiftConfig:
@@ -28,10 +26,14 @@ class SwiftHarness(Harness):
     """Drivers of one account."""
 
     etag_tells_metadata = False  # it is the MD5 of the bytes
+    reuses_buckets = True
+    shown_on: Place | None = on_package("swift", "", "OpenStack Swift", "swift")
     upload_time_step = 1.0
 
     def __init__(self, server: Swift, *, conditional_writes: bool = False) -> None:
         self.config = replace(config_of(server), conditional_writes=conditional_writes)
+        if conditional_writes:
+            self.shown_on = None  # not what the driver declares by itself
         self.secrets = (server.secret_key, TEMP_URL_KEY)
         self._keyed = False
 
@@ -46,19 +48,4 @@ class SwiftHarness(Harness):
         return driver
 
     def second_view(self, driver: object) -> SwiftDriver:
-        return self.make_driver()
-
-
-class SwiftFailoverHarness(Harness):
-    """Two servers as one: each driver of the first harness with one of the second."""
-
-    def __init__(self, first: SwiftHarness, second: SwiftHarness) -> None:
-        self._both = (first, second)
-        self.secrets = first.secrets + second.secrets
-
-    def make_driver(self) -> Driver:
-        first, second = (harness.make_driver() for harness in self._both)
-        return FailoverDriver(first, second, STAGGER)
-
-    def second_view(self, driver: Driver) -> Driver:
         return self.make_driver()

@@ -175,7 +175,7 @@ def calls(key: str) -> Mapping[str, tuple[Ours, Theirs]]:
             ),
         ),
         "complete": (
-            lambda s: s.resume_multipart_upload(ref).complete([Part(1, MD5, 4)]),
+            lambda s: s.resume_multipart_upload(ref).complete([Part(1, f"{MD5}-00000000", 4)]),
             lambda c: c.put_object(
                 *at,
                 json.dumps(manifest),
@@ -399,3 +399,15 @@ def test_temporary_url_is_that_of_swiftclient(
     )
     assert raw == server.url + quote(path)
     assert query == expected.rpartition("?")[2]
+
+
+@pytest.mark.parametrize("place", ["/v1/AUTH_test", "/swift/v1", "/object-store/v1.0/AUTH_a", "/v1"])
+def test_features_are_asked_for_where_swiftclient_does(server: ScriptedServer, place: str) -> None:
+    """Ceph's gateway, for one, has its Swift below ``/swift``."""
+    theirs = client.Connection(preauthurl=server.url + place, preauthtoken=TOKEN, retries=0)
+    with ScriptedServer(lambda asked: Say(200, "{}", JSON)) as other:
+        expected = sent(other, lambda: theirs.get_capabilities(other.url + place))
+        with Store(SwiftConfig(token=Secret(TOKEN), storage_url=other.url + place)) as store:
+            sent(other, lambda: store.bucket_exists("bucket"))
+        assert [where(asked) for asked in other.asked][1] == where(expected)
+    theirs.close()

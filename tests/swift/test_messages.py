@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -147,10 +148,11 @@ def test_manifest_tells_which_uploads_it_is_made_of() -> None:
 
 
 def test_newest_part_of_a_number_counts() -> None:
-    old = segments.Segment(1, "a", "1" * 32, 5, "2026-01-01T00:00:00.000001")
-    new = segments.Segment(1, "b", "2" * 32, 5, "2026-01-01T00:00:00.000002")
-    assert segments.chosen([new, old], [Part(1, "2" * 32, 5)]) == [new]
-    for part in (Part(1, "1" * 32, 5), Part(2, "2" * 32, 5)):
+    name = segments.segment_name("k", "0" * 16, 1, 7)
+    old = segments.Segment(1, name, "1" * 32, 5, "2026-01-01T00:00:00.000001")
+    new = segments.Segment(1, name[:-1] + "8", "2" * 32, 5, "2026-01-01T00:00:00.000002")
+    assert segments.chosen([new, old], [new.part()]) == [new]
+    for part in (old.part(), replace(new.part(), number=2), Part(1, "2" * 32, 5)):
         with pytest.raises(InvalidPartError):
             segments.chosen([new, old], [part])
 

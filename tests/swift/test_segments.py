@@ -17,10 +17,10 @@ from cloudstore import (
     TransferConfig,
     UploadNotFoundError,
 )
-from cloudstore.driver import Request
+from cloudstore.driver import Flow, OpContext, Request
 from cloudstore.model import Part
 from cloudstore.providers.swift import SwiftDriver
-from cloudstore.providers.swift_segments import LONGEST_KEY
+from cloudstore.providers.swift_segments import LONGEST_KEY, SEGMENTS
 from tests.servers.swift_server import Swift
 from tests.swift.harness import config_of
 
@@ -202,6 +202,31 @@ def test_refused_completion_keeps_upload_and_old_object(store: Store, bucket: st
     upload.complete([part])
     assert store.get_object(bucket, "k").read() == b"new"
     assert len(segments(store, bucket)) == 1
+
+
+class LateListings(SwiftDriver):
+    """Of a cluster whose listings of segments show nothing yet."""
+
+    def _rows(
+        self, ctx: OpContext, container: str, prefix: str, after: str, before: str = ""
+    ) -> Flow[list[dict[str, Any]]]:
+        rows = yield from super()._rows(ctx, container, prefix, after, before)
+        return [] if prefix.startswith(SEGMENTS) else rows
+
+
+def test_parts_are_found_that_no_listing_shows_yet(swift: Swift, store: Store, bucket: str) -> None:
+    driver = LateListings(config_of(swift))
+    driver.limits = replace(driver.limits, min_part_size=1)
+    with Store(driver) as late:
+        upload = late.create_multipart_upload(bucket, "k")
+        parts = [upload.upload_part(n, text) for n, text in ((1, b"one"), (2, b"two"), (3, b""))]
+        assert upload.list_parts() == []
+        for wrong in (Part(1, f"{parts[0].etag[:-1]}x", 3), Part(4, parts[0].etag, 3)):
+            with pytest.raises(InvalidPartError):
+                upload.complete([wrong])
+        said = [*parts[:2], replace(parts[2], size=7)]
+        upload.complete(said)  # an empty part is no segment, whatever the caller says
+    assert store.get_object(bucket, "k").read() == b"onetwo"
 
 
 @pytest.mark.parametrize("by", ["next_write", "abort_stale_uploads", "delete_bucket"])

@@ -60,6 +60,7 @@ class Tokens:
 
     def __init__(self, *, takes: bool = True, pause: float = 0.0) -> None:
         self.given = 0
+        self.account = "a"
         self.takes = takes
         self._pause = pause
         self.server = ScriptedServer(self._answer)
@@ -69,11 +70,12 @@ class Tokens:
             time.sleep(self._pause)
             self.given += 1
             token = f"very-secret-{self.given}"
-            place = f"{self.server.url}/v1/a"
+            place = f"{self.server.url}/v1/{self.account}"
             return Say(200, b"", {"x-storage-url": place, "x-auth-token": token})
         if asked.path == "/info":
             return Say(200, b"{}", {"content-type": "application/json"})
         current = asked.headers.get("x-auth-token") == f"very-secret-{self.given}"
+        current = current and f"{asked.path}/".startswith(f"/v1/{self.account}/")
         return Say(204 if current and self.takes else 401)
 
     def config(self) -> SwiftConfig:
@@ -107,6 +109,17 @@ def test_a_refused_token_is_renewed_once_for_all(open_store: OpenStore) -> None:
             found = [pool.submit(store.bucket_exists, "bucket") for _ in range(8)]
             assert all(future.result() for future in found)
         assert tokens.given == 3
+
+
+def test_an_account_that_has_moved_is_found_with_the_next_token(open_store: OpenStore) -> None:
+    tokens = Tokens()
+    with tokens.server:
+        store = open_store(tokens.config())
+        assert store.bucket_exists("bucket")
+        tokens.account = "b"
+        with pytest.raises(AuthenticationError):
+            store.bucket_exists("bucket")  # it was on its way to the old place
+        assert store.bucket_exists("bucket")
 
 
 def test_a_token_that_is_always_refused_is_an_error(open_store: OpenStore) -> None:

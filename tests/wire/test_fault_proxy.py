@@ -204,6 +204,51 @@ def test_stall_and_heal(proxy: FaultProxy, way: str) -> None:
         assert data == rest
 
 
+def test_a_stall_that_ends_has_the_request_come_late(proxy: FaultProxy) -> None:
+    proxy.inject(Fault(stall_up_after=3, stall_for=0.3))
+    began = time.monotonic()
+    with client(proxy) as sock:
+        sock.sendall(GET)
+    wait_until(lambda: seen_by(proxy) == 1)  # and nobody waits for the answer any more
+    assert time.monotonic() - began >= 0.3
+    wait_until(lambda: proxy.open_connections == 0)
+
+
+def test_a_server_that_never_ends_a_connection(serve: Serve) -> None:
+    over = threading.Event()
+
+    def silent(peer: Peer) -> None:
+        over.wait(20)
+
+    server = serve(silent)
+    with FaultProxy("127.0.0.1", server.port, linger=0.05) as proxy, client(proxy) as sock:
+        wait_until(lambda: proxy.open_connections == 1)
+        sock.shutdown(socket.SHUT_WR)
+        assert read_all(sock) == (b"", "close")
+        wait_until(lambda: proxy.open_connections == 0)
+        over.set()
+
+
+def test_connections_have_faults_of_their_own(proxy: FaultProxy) -> None:
+    second = Fault(lose_answer=True, when=b"GET ")
+    proxy.heal()  # what was before is no matter
+    proxy.afflict(lambda number: second if number == 2 else None)
+    for expected in (ANSWER, b"", ANSWER):
+        with client(proxy) as sock:
+            sock.sendall(GET)
+            sock.shutdown(socket.SHUT_WR)
+            assert read_all(sock)[0] == expected
+    assert proxy.counts.hits == 1
+    proxy.afflict(lambda number: Fault(refuse=True))
+    with client(proxy) as sock:
+        assert read_all(sock) == (b"", "reset")
+    proxy.afflict(None)
+    with client(proxy) as sock:
+        sock.sendall(GET)
+        sock.shutdown(socket.SHUT_WR)
+        assert read_all(sock)[0] == ANSWER
+
+
 def test_latency_and_rate(proxy: FaultProxy) -> None:
     def seconds(fault: Fault | None) -> float:
         if fault is not None:

@@ -21,15 +21,15 @@ from ..blocking_face import LoopThread, blocking_store
 from ..pass_through import BorrowingDriver
 from .harness import Harness
 
-__all__ = ["FACES", "LARGE_KEYS", "OPERATIONS", "Account", "Narrowed", "RecordingDriver"]
+__all__ = ["FACES", "OPERATIONS", "Account", "Narrowed", "RecordingDriver"]
 
 T = TypeVar("T")
 FACES = ("Store", "AsyncStore")
 SMALL_PART = 16 * 1024
 """Bytes of a part where the vendor has no minimum, so that "many parts" is still little data."""
 
-LARGE_KEYS = tuple(f"large/{n:04d}" for n in range(2501))
-"""More than two full pages of 1,000 keys, and the last page is neither full nor empty."""
+LARGE_PAGE = 1000
+"""Keys to a page of the large listing, where the driver takes as many."""
 SEEDERS = 8
 
 OPERATIONS = (
@@ -113,9 +113,13 @@ class Account:
         self.driver = harness.make_driver()
         self.part_size = max(SMALL_PART, self.driver.limits.min_part_size)
         self.transfer = TransferConfig(part_size=self.part_size, multipart_threshold=2 * self.part_size)
+        self.large_page = min(LARGE_PAGE, self.driver.limits.page_size)
+        # More than two full pages, and the last one is neither full nor empty.
+        self.large_keys = [f"large/{n:04d}" for n in range(self.large_page * 5 // 2 + 1)]
         self._loop: LoopThread | None = None
         self._stores: dict[str, Store] = {}
         self._large: str | None = None
+        self._spare: list[str] = []
         self._served = False
         self._exit = ExitStack()
 
@@ -166,6 +170,8 @@ class Account:
 
     def new_bucket(self) -> str:
         """An empty bucket."""
+        if self._spare:
+            return self._spare.pop()
         if not self.driver.capabilities.create_bucket:
             return self.harness.provide_bucket(self.driver)
         name = self.harness.bucket_name()
@@ -180,6 +186,16 @@ class Account:
             else:
                 self.store().delete_objects(name, [o.key for o in self.store().get_all_objects(name)])
 
+    def give_back_bucket(self, name: str) -> None:
+        """Empties a bucket for the next test, where the harness wants that; else as `drop_bucket`."""
+        if not self.harness.reuses_buckets:
+            self.drop_bucket(name)
+            return
+        operations = self.store()._operations
+        with suppress(BucketNotFoundError):
+            self.perform(lambda ctx: operations._empty(ctx, name))
+            self._spare.append(name)
+
     def serve(self) -> None:
         """Has presigned URLs of the driver served from now on."""
         if not self._served:
@@ -188,23 +204,27 @@ class Account:
 
     def close(self) -> None:
         """Closes the stores and the driver."""
-        self._exit.close()
-        self.drop_large_bucket()
-        for store in self._stores.values():
-            store.close()
-        self.driver.close()
-        if self._loop is not None:
-            self._loop.close()
+        try:
+            self._exit.close()
+            self.drop_large_bucket()
+            for name in self._spare:
+                self.drop_bucket(name)
+        finally:  # else what a failure leaves open is found in some other test
+            for store in self._stores.values():
+                store.close()
+            self.driver.close()
+            if self._loop is not None:
+                self._loop.close()
 
     # --- the large listing, which is seeded once ---
 
     def large_bucket(self) -> str:
-        """A bucket of `LARGE_KEYS`, seeded at the first call; tests must not change it."""
+        """A bucket of `large_keys`, seeded at the first call; tests must not change it."""
         if self._large is None:
             name = self.new_bucket()
             store = self.store()
             with ThreadPoolExecutor(SEEDERS) as pool:
-                list(pool.map(lambda key: store.create_object(name, key, b""), LARGE_KEYS))
+                list(pool.map(lambda key: store.create_object(name, key, b""), self.large_keys))
             self._large = name
         return self._large
 

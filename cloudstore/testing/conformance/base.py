@@ -19,6 +19,8 @@ from .harness import Harness
 
 __all__ = ["ConformanceTests", "needs", "payload"]
 
+ADMINISTERING = ("administration", "capabilities")
+"""The themes whose tests change settings of a bucket, which no emptying takes back."""
 F = TypeVar("F", bound=Callable[..., Any])
 _PATTERN = bytes(range(251))  # 251 is prime: a part or a page that is swapped does not look the same
 
@@ -108,23 +110,29 @@ class ConformanceTests:
             yield store
 
     @pytest.fixture
-    def bucket(self, account: Account) -> Iterator[str]:
-        """An empty bucket, gone after the test."""
-        name = account.new_bucket()
-        yield name
-        account.drop_bucket(name)
+    def bucket(self, account: Account, request: pytest.FixtureRequest) -> Iterator[str]:
+        """An empty bucket, gone or empty again after the test."""
+        yield from _lent(account, request)
 
     @pytest.fixture
-    def other_bucket(self, account: Account) -> Iterator[str]:
+    def other_bucket(self, account: Account, request: pytest.FixtureRequest) -> Iterator[str]:
         """A second one."""
-        name = account.new_bucket()
-        yield name
-        account.drop_bucket(name)
+        yield from _lent(account, request)
 
     @pytest.fixture
     def part_size(self, account: Account) -> int:
         """Bytes of a part in these tests; an object of more than two parts goes by multipart."""
         return account.part_size
+
+
+def _lent(account: Account, request: pytest.FixtureRequest) -> Iterator[str]:
+    name = account.new_bucket()
+    yield name
+    package, _, theme = request.function.__module__.rpartition(".")
+    if package == __package__ and theme not in ADMINISTERING:
+        account.give_back_bucket(name)
+    else:
+        account.drop_bucket(name)
 
 
 def keys_of(entries: Any) -> list[str]:

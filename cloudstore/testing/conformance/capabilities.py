@@ -230,8 +230,12 @@ def _header(name: str) -> Probe:
 
 
 def _expiry(s: Scene) -> None:
-    soon = s.account.driver.limits.expires_step or 3600
-    s.store.create_object(s.bucket, "new", b"x", expires_in=timedelta(seconds=soon))
+    step = s.account.driver.limits.expires_step
+    if step:
+        with pytest.raises(InvalidArgumentError):
+            s.store.create_object(s.bucket, "new", b"x", expires_in=step + 0.5)
+    soon = timedelta(seconds=step or 3600)
+    s.store.create_object(s.bucket, "new", b"x", expires_in=soon)
     expires = s.store.head_object(s.bucket, "new").expires_at
     assert expires is not None, "expires_in was dropped"
     assert expires > datetime.now(UTC)

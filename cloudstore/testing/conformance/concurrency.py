@@ -7,7 +7,7 @@ from typing import Any
 
 from ...errors import BucketAlreadyExistsError
 from ...store import Store
-from .account import Account
+from .account import Account, Narrowed
 from .base import ConformanceTests, keys_of, needs, payload
 from .conditions import race
 
@@ -112,18 +112,24 @@ class ConcurrencyTests(ConformanceTests):
             return
         changed = store.head_object(bucket, "k").etag != etag
         assert changed == account.harness.etag_tells_metadata
-        if not changed:
+        if not (changed and account.harness.etag_guards_metadata):
             return  # it cannot guard what stands beside the bytes
 
-        def work(index: int) -> int:
-            for turn in range(MERGERS):
-                store.set_metadata(bucket, "k", {f"of-{index}-{turn}": "1"})
-            return index
+        _merge_side_by_side(store, bucket, {"first": "0", "only": "1"})
 
-        assert race(MERGERS, work) == list(range(MERGERS))
-        expected = {f"of-{i}-{t}": "1" for i in range(MERGERS) for t in range(MERGERS)}
-        assert store.get_metadata(bucket, "k") == {"first": "0", "only": "1", **expected}
-        assert store.get_object(bucket, "k").read() == b"data"
+    @needs("metadata", "copy_source_if_match")
+    def test_concurrent_merges_guarded_by_their_source_lose_nothing(
+        self, store: Store, account: Account, face: str, bucket: str
+    ) -> None:
+        """Where there is no other condition, it is on the source of a copy onto itself."""
+        store.create_object(bucket, "k", b"data", metadata={"first": "0"})
+        if not store.capabilities.copy_source_if_match:
+            store.copy_object(bucket, "k", bucket, "k", source_if_match="etag")
+        harness = account.harness
+        if not (harness.etag_tells_metadata and harness.etag_guards_metadata):
+            return
+        with account.over(Narrowed(account.driver, "update_metadata", "copy_if_match"), face) as over:
+            _merge_side_by_side(over, bucket, {"first": "0"})
 
     @needs("create_bucket")
     def test_bucket_is_created_by_exactly_one(self, store: Store, account: Account) -> None:
@@ -190,3 +196,17 @@ class ConcurrencyTests(ConformanceTests):
         assert store.get_object(bucket, "k").read() in versions
         if store.capabilities.list_uploads:
             assert store.list_multipart_uploads(bucket) == []
+
+
+def _merge_side_by_side(store: Store, bucket: str, before: dict[str, str]) -> None:
+    """Each adds names of its own to the metadata of the object ``k``."""
+
+    def work(index: int) -> int:
+        for turn in range(MERGERS):
+            store.set_metadata(bucket, "k", {f"of-{index}-{turn}": "1"})
+        return index
+
+    assert race(MERGERS, work) == list(range(MERGERS))
+    expected = {f"of-{i}-{t}": "1" for i in range(MERGERS) for t in range(MERGERS)}
+    assert store.get_metadata(bucket, "k") == {**before, **expected}
+    assert store.get_object(bucket, "k").read() == b"data"

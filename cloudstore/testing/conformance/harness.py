@@ -21,11 +21,15 @@ class Harness(ABC):
 
     Attributes:
         retry: the policy of the stores under test.
+        reuses_buckets: whether a bucket that a test has only written to is emptied and given to the
+            next, where making buckets is slow. Those with other settings are always deleted.
         secrets: texts that no repr, log record or error may hold: keys, tokens, passwords.
         completes_again: whether a completed upload may be completed once more, without effect, as S3
             allows for the sake of clients that lost the answer. Else that raises UploadNotFoundError.
         etag_tells_metadata: whether another ETag comes with other metadata. Where it is the hash of the
             bytes, nothing guards a merge of metadata that is a copy.
+        etag_guards_metadata: whether a condition on the ETag guards such a merge; where the former is
+            False, it does not. A wrapper may have ETags that tell, and decide by others that do not.
         tells_upload_times: whether listed uploads say when they began.
         upload_time_step: seconds that the vendor's clock may be ahead, its rounding included, where it
             says so.
@@ -36,9 +40,11 @@ class Harness(ABC):
     """
 
     retry: ClassVar[RetryPolicy] = RetryPolicy()
+    reuses_buckets: bool = False
     secrets: tuple[str, ...] = ()
     completes_again: bool = False
     etag_tells_metadata: bool = True
+    etag_guards_metadata: bool = True
     tells_upload_times: bool = True
     upload_time_step: float = 0.0
     form_fixes_type: bool = True

@@ -1,0 +1,66 @@
+"""``make soak``.
+
+    python -m tests.soak [VENDOR…] [--seconds 600] [--seed N] [--json FILE] …
+
+Each vendor in turn. The status is 1 where something did not hold: what, and how to run it again, is
+printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from pathlib import Path
+
+from .faults import KINDS
+from .run import Options, Soak
+from .vendors import VENDORS
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.soak", description="Mixed operations over connections that break."
+    )
+    usual = Options()
+    parser.add_argument("vendors", nargs="*", help=f"of {', '.join(VENDORS)}; without any, all")
+    parser.add_argument("--seconds", type=float, default=usual.seconds, help="for each vendor")
+    parser.add_argument("--seed", type=int, help="what follows from chance; a new one each time")
+    parser.add_argument("--threads", type=int, default=usual.threads)
+    parser.add_argument("--tasks", type=int, default=usual.tasks)
+    parser.add_argument("--pace", type=float, default=usual.pace, help="seconds between operations")
+    parser.add_argument(
+        "--rate", type=float, default=usual.rate, help="share of connections that break"
+    )
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS), metavar="KIND")
+    parser.add_argument("--json", type=Path, help="the figures go there, too")
+    given = parser.parse_args()
+    unknown = set(given.vendors) - set(VENDORS)
+    if unknown:
+        parser.error(f"no vendor {', '.join(sorted(unknown))}")
+    seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
+    options = Options(
+        seconds=given.seconds,
+        seed=seed,
+        threads=given.threads,
+        tasks=given.tasks,
+        pace=given.pace,
+        rate=given.rate,
+        kinds=tuple(given.kinds),
+    )
+    reports = []
+    for name in given.vendors or VENDORS:
+        vendor = VENDORS[name]()
+        try:
+            reports.append(Soak(vendor, options).run())
+        finally:
+            vendor.close()
+        print(reports[-1].table(), flush=True)
+    if given.json:
+        given.json.write_text(json.dumps([report.as_json() for report in reports], indent=2) + "\n")
+    return 1 if any(report.violation for report in reports) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
