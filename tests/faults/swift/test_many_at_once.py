@@ -23,7 +23,9 @@ BUCKET = "many-at-once"
 
 
 def config_of(url: str) -> SwiftConfig:
-    return SwiftConfig(auth_url=f"{url}/auth/v1.0", user="test:tester", secret_key=Secret("testing"))
+    """Of the tester, by v1."""
+    key = Secret(Swift.secret_key)
+    return SwiftConfig(auth_url=f"{url}/auth/v1.0", user=Swift.access_key, secret_key=key)
 
 
 @pytest.fixture
