@@ -25,7 +25,7 @@ RUN = $(VENV)/bin/python
 # The cache of pip stays in the tree as well.
 PIP = PIP_CACHE_DIR="$$PWD/$(VENV)/pip-cache" PIP_USER=0 $(RUN) -m pip --disable-pip-version-check
 
-.PHONY: help demo test lint unittest docs matrix bench fuzz soak coverage clean
+.PHONY: help demo test lint unittest docs conformance matrix bench fuzz soak coverage clean
 .NOTPARALLEL:
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo "make test      everything that must hold: lint, types, tests, documentation"
 	@echo "make lint      ruff and mypy only"
 	@echo "make docs      the documentation, into build/docs/index.html"
+	@echo "make conformance  all of the contract on every driver, wrapped and in pairs; an hour"
 	@echo "make matrix    which driver has which capability, from a run of the conformance suite"
 	@echo "make bench     speed, side by side with other libraries (BENCH=--quick: two minutes of it)"
 	@echo "make fuzz      hostile servers, guided by coverage; FUZZ_SECONDS=60 for each of FUZZ_TARGETS"
@@ -56,6 +57,9 @@ unittest: $(VENV)/dev
 docs: $(VENV)/dev
 	$(RUN) -m sphinx -b html -W --keep-going -q docs build/docs
 	@echo "The documentation is build/docs/index.html"
+
+conformance: $(VENV)/dev
+	$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal tests/conformance/whole.py
 
 matrix: $(VENV)/dev
 	$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal --write-evidence
