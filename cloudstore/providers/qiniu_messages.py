@@ -28,7 +28,8 @@ from ..model import (
     PutOptions,
     UploadRef,
 )
-from ..wire.dates import http_date, http_time
+from ..wire.dates import http_time
+from ..wire.objects import read_conditions
 from ..wire.qiniu_signing import urlsafe
 from ..wire.ranges import answered_range, range_header
 
@@ -364,13 +365,7 @@ def completion_head(ref: UploadRef) -> tuple[str, dict[str, str]]:
 
 def read_headers(options: GetOptions) -> dict[str, str]:
     """The conditions and the range of a GET."""
-    headers: dict[str, str] = {}
-    if options.if_match is not None:
-        headers["if-match"] = f'"{options.if_match}"'
-    if options.if_none_match is not None:
-        headers["if-none-match"] = f'"{options.if_none_match}"'
-    if options.if_modified_since is not None:
-        headers["if-modified-since"] = http_date(options.if_modified_since)
+    headers = read_conditions(options)
     if not options.range.is_whole:
         headers["range"] = range_header(options.range)
     return headers

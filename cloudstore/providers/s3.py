@@ -63,6 +63,7 @@ from ..model import (
     UploadRef,
 )
 from ..wire.dates import iso_time
+from ..wire.objects import etag_of, quoted, read_conditions
 from ..wire.ranges import range_header, stated_length
 from ..wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, encode_path, encode_query
 from ..wire.xml import XmlNode
@@ -451,7 +452,7 @@ class S3Driver(AdministeredS3):
     def _read_request(self, options: GetOptions) -> tuple[list[tuple[str, str]], dict[str, str]]:
         """The query and the headers of a GET or HEAD."""
         messages.refuse_options(options.vendor_options)
-        headers = messages.read_headers(options)
+        headers = read_conditions(options)
         if self._preset.crc32 and options.range.is_whole:
             headers[f"{CHECKSUM}mode"] = "ENABLED"
         return messages.version_query(options.version), headers
@@ -462,7 +463,7 @@ class S3Driver(AdministeredS3):
         """See `Driver`."""
         messages.refuse_options(options.vendor_options)
         etag = options.if_match
-        headers = {} if etag is None else {"if-match": messages.quoted(etag)}
+        headers = {} if etag is None else {"if-match": quoted(etag)}
         yield from self._send(
             ctx, "DELETE", bucket, key, messages.version_query(options.version), headers
         )
@@ -490,7 +491,7 @@ class S3Driver(AdministeredS3):
             headers["x-amz-tagging-directive"] = "REPLACE"
         answer = yield from self._send(ctx, "PUT", to_bucket, to_key, (), headers)
         root = errors.result_of(answer, lossy=True)
-        etag, modified = messages.etag_of(root.text("ETag")), iso_time(root.text("LastModified"))
+        etag, modified = etag_of(root.text("ETag")), iso_time(root.text("LastModified"))
         return PutResult(etag, answer.headers.get("x-amz-version-id"), modified)
 
     def list_page(self, ctx: OpContext, bucket: str, options: ListOptions) -> Flow[Page]:
@@ -552,7 +553,7 @@ class S3Driver(AdministeredS3):
         query = messages.part_query(ref.upload_id, number)
         answer = yield from self._send(ctx, "PUT", ref.bucket, ref.key, query, headers, payload)
         checksums = {"crc32": payload.digest("crc32")} if self._preset.crc32 else {}
-        etag = messages.etag_of(answer.headers.get("etag")) or ""
+        etag = etag_of(answer.headers.get("etag")) or ""
         return Part(number, etag, payload.size, checksums)
 
     def copy_part(
@@ -590,7 +591,7 @@ class S3Driver(AdministeredS3):
         query = [("uploadId", ref.upload_id)]
         answer = yield from self._send(ctx, "POST", ref.bucket, ref.key, query, headers, payload)
         root = errors.result_of(answer, lossy=True) if answer.content else None
-        etag = messages.etag_of(root.text("ETag")) if root is not None else None
+        etag = etag_of(root.text("ETag")) if root is not None else None
         if etag is not None:
             return PutResult(etag, answer.headers.get("x-amz-version-id"))
         try:  # some services do not say

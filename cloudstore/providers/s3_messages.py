@@ -25,7 +25,6 @@ from ..model import (
     ByteRange,
     CompleteOptions,
     CopyOptions,
-    GetOptions,
     ListOptions,
     ObjectInfo,
     Page,
@@ -39,8 +38,9 @@ from ..model import (
     UploadRef,
 )
 from ..preconditions import check_checksums
-from ..wire.dates import http_date, http_time, iso_time
+from ..wire.dates import iso_time
 from ..wire.encoded_words import decode_words, encode_words
+from ..wire.objects import described, etag_of, quoted
 from ..wire.ranges import answered_range, range_header
 from ..wire.sigv4 import Signer, encode_path, encode_query
 from ..wire.xml import XmlNode
@@ -57,7 +57,6 @@ __all__ = [
     "copy_source",
     "deletion",
     "digest_headers",
-    "etag_of",
     "form_fields",
     "head_headers",
     "is_address",
@@ -73,8 +72,6 @@ __all__ = [
     "peek_options",
     "peeked_prefix",
     "put_result",
-    "quoted",
-    "read_headers",
     "refuse_options",
     "required",
     "smallest_read",
@@ -123,11 +120,6 @@ def is_address(host: str) -> bool:
     return True
 
 
-def quoted(etag: str) -> str:
-    """An ETag as conditions hold it."""
-    return f'"{etag}"'
-
-
 def head_headers(options: PutOptions, max_metadata_bytes: int) -> dict[str, str]:
     """What is stored beside the bytes.
 
@@ -169,18 +161,6 @@ def conditions(options: PutOptions | CopyOptions | CompleteOptions) -> dict[str,
     if options.if_absent:
         return {"if-none-match": "*"}
     return {} if options.if_match is None else {"if-match": quoted(options.if_match)}
-
-
-def read_headers(options: GetOptions) -> dict[str, str]:
-    """The conditions of a read."""
-    headers: dict[str, str] = {}
-    if options.if_match is not None:
-        headers["if-match"] = quoted(options.if_match)
-    if options.if_none_match is not None:
-        headers["if-none-match"] = quoted(options.if_none_match)
-    if options.if_modified_since is not None:
-        headers["if-modified-since"] = http_date(options.if_modified_since)
-    return headers
 
 
 def smallest_read(
@@ -370,11 +350,6 @@ def required(root: XmlNode, name: str) -> str:
     return text
 
 
-def etag_of(value: str | None) -> str | None:
-    """An ETag without its quotes."""
-    return (value or "").removeprefix("W/").strip('"') or None
-
-
 def _hex(value: str | None) -> str | None:
     """A checksum in hexadecimal; None for none, and for one of checksums (``…-4``)."""
     if not value or "-" in value:
@@ -431,17 +406,7 @@ def opened(key: str, span: ByteRange, answer: Response) -> GetResult:
 
 def object_info(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
     """The head of an object."""
-    get = headers.get
-    info = ObjectInfo(
-        key,
-        size,
-        etag_of(get("etag")),
-        http_time(get("last-modified")),
-        get("content-type"),
-        get("content-encoding"),
-        get("cache-control"),
-        get("content-disposition"),
-    )
+    info = described(key, headers, size)
     if "x-amz-" in "\n".join(headers):
         _add_extensions(info, headers)
     return info

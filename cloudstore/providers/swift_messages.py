@@ -23,7 +23,6 @@ from ..model import (
     BucketInfo,
     ByteRange,
     CopyOptions,
-    GetOptions,
     ListOptions,
     ObjectInfo,
     Page,
@@ -31,7 +30,9 @@ from ..model import (
     PutOptions,
     PutResult,
 )
-from ..wire.dates import http_date, http_time, iso_time
+from ..wire.dates import http_time, iso_time
+from ..wire.objects import described, etag_of, read_conditions
+from ..wire.ranges import range_header
 
 __all__ = [
     "ACCOUNT_META",
@@ -264,25 +265,6 @@ def head_headers(options: PutOptions, limits: MetadataLimits) -> dict[str, str]:
     return headers
 
 
-def read_conditions(options: GetOptions) -> dict[str, str]:
-    """The conditions of a read."""
-    headers: dict[str, str] = {}
-    if options.if_match is not None:
-        headers["if-match"] = f'"{options.if_match}"'
-    if options.if_none_match is not None:
-        headers["if-none-match"] = f'"{options.if_none_match}"'
-    if options.if_modified_since is not None:
-        headers["if-modified-since"] = http_date(options.if_modified_since)
-    return headers
-
-
-def range_header(span: ByteRange) -> str:
-    """A range as RFC 9110 §14.1.2 writes it: with its last byte."""
-    if span.start < 0:
-        return f"bytes={span.start}"
-    return f"bytes={span.start}-" if span.end is None else f"bytes={span.start}-{span.end - 1}"
-
-
 def copy_source(bucket: str, key: str, options: CopyOptions) -> dict[str, str]:
     """What a copy is made from; conditions of such a PUT are on the source."""
     headers = {"x-copy-from": path_of(bucket, key)}
@@ -436,11 +418,6 @@ def written_at(answer: Response) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 
-def etag_of(value: str | None) -> str | None:
-    """An ETag without its quotes: of manifests it has some."""
-    return (value or "").removeprefix("W/").strip('"') or None
-
-
 def put_result(answer: Response) -> PutResult:
     """What a PUT made."""
     etag = etag_of(answer.headers.get("etag"))
@@ -474,17 +451,7 @@ def is_manifest(headers: Mapping[str, str]) -> bool:
 
 def object_info(key: str, headers: Mapping[str, str], size: int) -> ObjectInfo:
     """The head of an object."""
-    get = headers.get
-    info = ObjectInfo(
-        key,
-        size,
-        etag_of(get("etag")),
-        http_time(get("last-modified")),
-        get("content-type"),
-        get("content-encoding"),
-        get("cache-control"),
-        get("content-disposition"),
-    )
+    info = described(key, headers, size)
     in_parts = is_manifest(headers) or "x-object-manifest" in headers
     if not in_parts and info.etag is not None and _MD5.match(info.etag):
         info.checksums = {"md5": info.etag}
