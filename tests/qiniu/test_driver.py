@@ -232,6 +232,40 @@ def test_removed_metadata_is_a_mark_that_nobody_sees(store: Store, own: QiniuSim
     assert store.get_metadata("media", "l") == {"z": "9"}
 
 
+def test_headers_that_others_stored_are_kept(store: Store, own: QiniuSimulator) -> None:
+    store.create_object("media", "k", b"data", metadata={"a": "1"})
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": "inline",
+        "Content-Encoding": "x-own",
+    }
+    own.storage.change("media", "k", headers=headers)
+    store.set_metadata("media", "k", {"a": "2"})
+    store.copy_object("media", "k", "media", "plain")
+    store.copy_object("media", "k", "media", "changed", metadata={"b": "3"})
+    for key in ("k", "plain", "changed"):
+        assert own.storage.find("media", key).headers == headers
+        assert store.get_object("media", key).content_encoding == "x-own"
+        about = store.head_object("media", key)
+        assert (about.content_encoding, about.cache_control, about.content_disposition) == (None,) * 3
+
+
+@pytest.mark.parametrize("name", ["content_encoding", "cache_control", "content_disposition"])
+def test_headers_that_could_not_be_read_back_are_refused(
+    store: Store, own: QiniuSimulator, name: str
+) -> None:
+    store.create_object("media", "k", b"data")
+    before = own.counts.total()
+    options: Any = {name: "x"}
+    with pytest.raises(UnsupportedError):
+        store.create_object("media", "l", b"data", **options)
+    with pytest.raises(UnsupportedError):
+        store.create_multipart_upload("media", "l", **options)
+    with pytest.raises(UnsupportedError):
+        store.copy_object("media", "k", "media", "l", **options)
+    assert own.counts.total() == before, "something was sent"
+
+
 def test_metadata_is_counted_as_it_is_sent(store: Store, own: QiniuSimulator) -> None:
     before = own.counts.total()
     with pytest.raises(TooLargeError):

@@ -17,7 +17,17 @@ from ..loopback import Request, Response
 from .answers import as_json, decoded, entry, fields, number
 from .cdn import Cdn
 from .settings import DAY, QiniuError, invalid
-from .storage import CST, DISABLED, ENABLED, MAX_TYPE, STANDARD, Bucket, Storage, StoredObject
+from .storage import (
+    CST,
+    DISABLED,
+    ENABLED,
+    MAX_TYPE,
+    SERVED_HEADERS,
+    STANDARD,
+    Bucket,
+    Storage,
+    StoredObject,
+)
 
 if TYPE_CHECKING:
     from .simulator import QiniuSimulator
@@ -238,7 +248,8 @@ class Objects:
         return _listed(held) | {name: value for name, value in optional.items() if value is not None}
 
     def _change_metadata(self, bucket: str, key: str, given: dict[str, str]) -> None:
-        """`mime` and metadata are changed as named, the rest stays; under a condition (kodo/1252)."""
+        """`mime`, headers of downloads and metadata are changed as named, the rest stays; under a
+        condition (kodo/1252)."""
         held = self._storage.find(bucket, key)
         _check_condition(held, given.pop("cond", None))
         if held.is_frozen(self._storage.clock.now()):
@@ -248,6 +259,14 @@ class Objects:
             mime = decoded(mime)
             self._storage.check_mime(mime)
             changes["mime"] = mime or "application/octet-stream"
+        headers = {
+            SERVED_HEADERS[name]: decoded(given.pop(name)) for name in SERVED_HEADERS.keys() & given
+        }
+        if not all(headers.values()):
+            raise invalid("an empty header of downloads")
+        if headers:
+            self._storage.check_headers(headers)
+            changes["headers"] = {**held.headers, **headers}
         if not all(name.startswith("x-qn-meta-") for name in given):
             raise invalid("path")
         metadata = {name.removeprefix("x-qn-meta-"): decoded(value) for name, value in given.items()}

@@ -14,6 +14,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from ..loopback import Buffer
@@ -51,6 +52,18 @@ def no_bucket() -> QiniuError:
 def exists() -> QiniuError:
     """614."""
     return QiniuError(614, "file exists")
+
+
+SERVED_HEADERS = MappingProxyType(
+    {
+        "cacheControl": "Cache-Control",
+        "contentLanguage": "Content-Language",
+        "contentDisposition": "Content-Disposition",
+        "contentEncoding": "Content-Encoding",
+        "expires": "Expires",
+    }
+)
+"""What forms, completions and ``chgm`` say about downloads (kodo/1312, kodo/6368, kodo/1252)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +329,12 @@ class Storage:
         size = sum(len(name) + len(value.encode()) for name, value in metadata.items())
         if size > self.limits.metadata_bytes:
             raise invalid(f"metadata of more than {self.limits.metadata_bytes} bytes")
+
+    @staticmethod
+    def check_headers(headers: Mapping[str, str]) -> None:
+        """400 for what cannot stand in a header."""
+        if not all(value.isprintable() for value in headers.values()):
+            raise invalid("a header of downloads")
 
     # --- listing ---
 

@@ -6,7 +6,6 @@ from base64 import b64encode
 from binascii import crc32
 from collections.abc import Mapping, Sequence
 from hashlib import md5
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -17,7 +16,7 @@ from .contents import BLOCK_BYTES, Content
 from .forms import read_form
 from .policies import PutPolicy, Uploaded
 from .settings import DAY, QiniuError, invalid
-from .storage import Part, Storage, Upload
+from .storage import SERVED_HEADERS, Part, Storage, Upload
 
 if TYPE_CHECKING:
     from .simulator import QiniuSimulator
@@ -27,16 +26,6 @@ __all__ = ["Uploads"]
 META = "x-qn-meta-"
 MAX_LISTED_PARTS = 1000
 """kodo/6858."""
-SERVED_HEADERS = MappingProxyType(
-    {
-        "cacheControl": "Cache-Control",
-        "contentLanguage": "Content-Language",
-        "contentDisposition": "Content-Disposition",
-        "contentEncoding": "Content-Encoding",
-        "expires": "Expires",
-    }
-)
-"""What a form, or a completion, may say about downloads (kodo/1312, kodo/6368)."""
 
 
 class Uploads:
@@ -264,8 +253,7 @@ class Uploads:
             raise invalid("callbackBody")
         self._storage.check_mime(mime)
         self._storage.check_metadata(uploaded.metadata)
-        if not all(value.isprintable() for value in uploaded.headers.values()):
-            raise invalid("a header of downloads")
+        self._storage.check_headers(uploaded.headers)
         self._storage.put(
             policy.bucket,
             key,

@@ -230,6 +230,24 @@ def test_metadata_is_changed_by_name(shared: Client, bucket: str) -> None:
     assert shared.stat(bucket, "a").json == found
 
 
+def test_headers_of_downloads_are_changed_by_name(shared: Client, bucket: str) -> None:
+    shared.put(bucket, "a", b"1", cacheControl="no-cache", contentLanguage="de")
+    change = f"/chgm/{entry(bucket, 'a')}"
+    given = {"cacheControl": "no-store", "contentDisposition": "inline", "contentEncoding": "x-own"}
+    path = "".join(f"/{name}/{encoded(value)}" for name, value in given.items())
+    assert shared.manage(f"{change}{path}/x-qn-meta-m/{encoded('1')}").status == 200
+    assert shared.manage(f"/copy/{entry(bucket, 'a')}/{entry(bucket, 'b')}").status == 200
+    for key in ("a", "b"):
+        found = shared.get(bucket, key).headers
+        assert (found["Cache-Control"], found["Content-Disposition"]) == ("no-store", "inline")
+        assert (found["Content-Encoding"], found["Content-Language"]) == ("x-own", "de")
+        assert found["X-Qn-Meta-m"] == "1"
+        assert not given.keys() & shared.stat(bucket, key).json.keys()
+    for wrong in ("", "a\r\nX-Evil: 1"):
+        assert shared.manage(f"{change}/cacheControl/{encoded(wrong)}").status == 400
+    assert shared.get(bucket, "a").headers["Cache-Control"] == "no-store"
+
+
 @pytest.mark.parametrize("name", ["hash", "mime", "fsize", "putTime"])
 def test_metadata_is_changed_on_conditions(shared: Client, bucket: str, name: str) -> None:
     shared.put(bucket, "a", b"data")
