@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -81,7 +84,7 @@ def test_a_copy_is_known_by_its_own_etag(store: Store, bucket: str) -> None:
 
 
 def test_a_copy_keeps_what_it_is_not_given(store: Store, bucket: str) -> None:
-    options = {
+    options: dict[str, Any] = {
         "content_type": "image/png",
         "content_disposition": "inline",
         "cache_control": "no-store",
@@ -164,7 +167,7 @@ def test_a_source_that_is_lost_leaves_no_copy(
     copying, driver = disturbed
     etag = store.create_object(bucket, "k", LARGE).etag
     expected: type[CloudStoreError] = PreconditionFailedError
-    options = {}
+    options: dict[str, Any] = {}
     driver.happens = lambda: store.create_object(bucket, "k", OTHER)
     if case == "pinned":
         options = {"source_if_match": etag}
@@ -262,3 +265,25 @@ def test_copy_of_what_others_made_in_parts(
     native.delete_object(f"{bucket}_other", "s")
     native.delete_container(f"{bucket}_other")
     assert store.get_object(bucket, "moved").read() == data
+
+
+def test_a_source_that_many_replace_is_never_copied_as_a_mixture(store: Store, bucket: str) -> None:
+    texts = [text * 3 for text in ("one-------!", "two-------?", "three-----.")]
+
+    def replace_it(text: str) -> None:
+        for _ in range(6):
+            store.create_object(bucket, "k", text.encode())
+
+    store.create_object(bucket, "k", texts[0].encode())
+    with ThreadPoolExecutor(len(texts)) as pool:
+        writing = [pool.submit(replace_it, text) for text in texts]
+        while not all(done.done() for done in writing):
+            with contextlib.suppress(UnavailableError):
+                store.copy_object(bucket, "k", bucket, "copy")
+                assert store.get_object(bucket, "copy").read().decode() in texts
+    for done in writing:
+        done.result()
+    store.copy_object(bucket, "k", bucket, "copy")
+    assert store.get_object(bucket, "copy").read() == store.get_object(bucket, "k").read()
+    assert store.list_multipart_uploads(bucket) == []
+    assert len(segments(store, bucket)) == 8

@@ -313,16 +313,19 @@ class Recording(SwiftDriver):
 
 
 def test_a_small_write_costs_one_request(store: Store, swift: Swift, bucket: str) -> None:
-    """And in a bucket that has large objects two, with what it needs to find that it replaced none."""
+    """And in a bucket that has large objects two, with what it needs to find that it replaced none;
+    a copy one more, which finds that its source is none."""
     driver = Recording(config_of(swift))
     with Store(driver) as recorded:
         recorded.create_object(bucket, "first", b"")
         driver.sent.clear()
         recorded.create_object(bucket, "k", b"small")
+        recorded.copy_object(bucket, "k", bucket, "copy")
         recorded.delete_object(bucket, "k")
-        assert driver.sent == ["PUT", "DELETE"]
+        assert driver.sent == ["PUT", "PUT", "DELETE"]
         recorded.create_multipart_upload(bucket, "large").abort()
         driver.sent.clear()
         recorded.create_object(bucket, "k", b"small")
+        recorded.copy_object(bucket, "k", bucket, "copy")
         recorded.delete_object(bucket, "k")
-        assert driver.sent == ["PUT", "GET", "DELETE", "GET"]
+        assert driver.sent == ["PUT", "GET", "HEAD", "PUT", "GET", "DELETE", "GET"]

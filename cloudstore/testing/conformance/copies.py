@@ -112,7 +112,9 @@ class CopyTests(ConformanceTests):
             with pytest.raises(PreconditionFailedError):
                 store.get_object(bucket, key, if_match="another")
         etag = store.head_object(bucket, "copy").etag
-        pinned = {"source_if_match": etag} if store.capabilities.copy_source_if_match else {}
+        pinned: dict[str, Any] = (
+            {"source_if_match": etag} if store.capabilities.copy_source_if_match else {}
+        )
         store.copy_object(bucket, "copy", bucket, "pinned", **pinned)
         store.move_object(bucket, "copy", bucket, "moved")
         assert store.get_object(bucket, "pinned").read() == data
