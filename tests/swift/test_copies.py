@@ -271,7 +271,7 @@ def test_a_source_that_many_replace_is_never_copied_as_a_mixture(store: Store, b
     texts = [text * 3 for text in ("one-------!", "two-------?", "three-----.")]
 
     def replace_it(text: str) -> None:
-        for _ in range(6):
+        for _ in range(3):
             store.create_object(bucket, "k", text.encode())
 
     store.create_object(bucket, "k", texts[0].encode())
