@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -26,9 +25,9 @@ from ..errors import (
     ConfigError,
     ErrorKind,
     InvalidArgumentError,
-    MissingDependencyError,
     UnexpectedResponseError,
 )
+from ..extras import modules_of
 from ..model import BucketInfo, ListOptions
 from ..wire.dates import iso_time
 from ..wire.qiniu_signing import FORM_TYPE, Signer
@@ -59,6 +58,9 @@ _NEW_BUCKET: Mapping[int, ErrorKind] = MappingProxyType({614: ErrorKind.BUCKET_A
 _BUCKET: Mapping[int, ErrorKind] = MappingProxyType(
     {404: ErrorKind.BUCKET_NOT_FOUND, 612: ErrorKind.BUCKET_NOT_FOUND}
 )
+
+
+_sdk_module = modules_of("qiniu")
 
 
 class QiniuAccount(Driver):
@@ -350,17 +352,3 @@ class QiniuAccount(Driver):
     def close(self) -> None:
         """Forgets the SDK's object, which holds no connection of its own."""
         self._native = None
-
-
-def _sdk_module(name: str) -> Any:
-    """A module of the SDK.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
-    try:
-        return import_module(name)
-    except ImportError as exc:
-        raise MissingDependencyError(
-            f"this needs {exc.name}; install it with: pip install 'cloudstore[qiniu]'", vendor="qiniu"
-        ) from exc

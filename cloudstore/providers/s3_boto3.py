@@ -15,12 +15,12 @@ import hashlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 from ..config import Config
 from ..driver import ErrorInfo
-from ..errors import ErrorKind, MissingDependencyError, Outcome
+from ..errors import ErrorKind, Outcome
+from ..extras import modules_of
 from ..fork import reset_in_child
 from ..wire.tls import SYSTEM
 from . import s3_errors as errors
@@ -28,19 +28,7 @@ from .sdk_logs import quiet
 
 __all__ = ["Ask", "Boto3", "is_sdk_error", "sdk_error", "sdk_module"]
 
-
-def sdk_module(name: str) -> Any:
-    """A module of boto3 or botocore.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
-    try:
-        return import_module(name)
-    except ImportError as exc:
-        raise MissingDependencyError(
-            f"this needs {exc.name}; install it with: pip install 'cloudstore[s3]'", vendor="s3"
-        ) from exc
+sdk_module = modules_of("s3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +185,7 @@ def sdk_error(ask: Ask, failure: Exception) -> ErrorInfo | None:
     """What a call failed with; None: it is none of botocore's."""
     if not is_sdk_error(failure):
         return None
-    botocore = import_module("botocore.exceptions")
+    botocore = sdk_module("botocore.exceptions")
     if isinstance(failure, botocore.ClientError):
         return errors.sdk_error_info(failure.response, missing=ask.missing, outcome=ask.outcome)
     name = type(failure).__name__

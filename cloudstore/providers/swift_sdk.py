@@ -12,12 +12,12 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..config import Config
-from ..errors import ConfigError, MissingDependencyError
+from ..errors import ConfigError
+from ..extras import modules_of
 from ..wire.endpoints import Endpoint, authority_of, parse_origin, proxy_for
 from ..wire.tls import SYSTEM
 
@@ -27,19 +27,7 @@ MAX_ANSWER_BYTES = 4 * 1024 * 1024
 """Of an identity service: a catalogue of a thousand endpoints has a tenth of that."""
 CHUNK_BYTES = 64 * 1024
 
-
-def sdk_module(name: str) -> Any:
-    """A module of keystoneauth1, python-swiftclient or what they stand on.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
-    try:
-        return import_module(name)
-    except ImportError as exc:
-        raise MissingDependencyError(
-            f"this needs {exc.name}; install it with: pip install 'cloudstore[swift]'", vendor="swift"
-        ) from exc
+sdk_module = modules_of("swift")
 
 
 def is_sdk_error(failure: Exception) -> bool:

@@ -57,7 +57,7 @@ from .pass_through import BorrowingDriver, PassThroughDriver
 __all__ = ["BROKEN_DRIVERS", "BrokenDriver"]
 
 
-RACE_SECONDS = 0.02
+RACE_SECONDS = 0.1
 """How long the drivers that race hold their gap open."""
 TAKEN_AT_ONCE = 100
 
