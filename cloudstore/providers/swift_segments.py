@@ -79,6 +79,7 @@ _SEGMENT = re.compile(
     re.DOTALL,
 )
 _PATH = re.compile(rf"/([^/]+{SUFFIX})/({re.escape(SEGMENTS)}.+)\Z", re.DOTALL)
+_SECONDS = re.compile(r"[0-9]{1,15}\Z")
 _PART_ETAG = re.compile(rf"([0-9a-f]{{32}})-([0-9a-f]{{{CHANCE_DIGITS}}})\Z")
 
 
@@ -97,7 +98,8 @@ class Record(NamedTuple):
         """When the object expires that is completed now, in seconds since 1970."""
         if self.expires_in is not None:
             return math.ceil(now + max(1.0, self.expires_in))
-        return int(self.headers[EXPIRY]) if EXPIRY in self.headers else None
+        stated = self.headers.get(EXPIRY, "")
+        return int(stated) if _SECONDS.match(stated) else None
 
     def expiry(self) -> Record:
         """What is kept of it once its object is there."""
@@ -255,10 +257,11 @@ def sources(rows: Sequence[Any]) -> list[Source] | None:
     used again. None where another tool has made it, which may name ranges, or manifests."""
     found = []
     for row in rows:
-        get = row.get if isinstance(row, dict) else {}.get
-        path, etag, size = get("name"), get("hash"), get("bytes")
-        named = _PATH.match(path) if isinstance(path, str) and "range" not in row else None
-        if named is None or not _SEGMENT.match(named[2]) or row.get("sub_slo"):
+        if not isinstance(row, dict) or row.keys() & {"range", "sub_slo"}:
+            return None
+        path, etag, size = row.get("name"), row.get("hash"), row.get("bytes")
+        named = _PATH.match(path) if isinstance(path, str) else None
+        if named is None or not _SEGMENT.match(named[2]):
             return None
         if not isinstance(etag, str) or not isinstance(size, int):
             return None
