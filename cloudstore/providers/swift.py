@@ -4,8 +4,8 @@ Config: `SwiftConfig`; who signs in, and how, stands in `swift_account`. ``store
 ``swiftclient.Connection`` (extra ``cloudstore[swift]``, which also fetches the tokens). Keys are sent
 byte-exact, percent-encoded once; metadata percent-encoded, which swiftclient decodes. Beside this file:
 `swift_requests` (tokens, ``/info``), `swift_large` and `swift_segments` (multipart uploads, and what is
-left of them), `swift_administration` (settings, temporary URLs), `swift_messages` (what is sent and
-read), `swift_errors` (what failures mean).
+left of them), `swift_copies`, `swift_administration` (settings, temporary URLs), `swift_messages` (what
+is sent and read), `swift_errors` (what failures mean).
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from ..fork import reset_in_child
 from ..listing import page_token
 from ..model import (
     BucketInfo,
-    CopyOptions,
     DeleteOptions,
     GetOptions,
     ListOptions,
@@ -43,7 +42,8 @@ from . import swift_errors as errors
 from . import swift_messages as messages
 from .swift_account import AccountConfig, connect, settled
 from .swift_administration import AdministeredSwift
-from .swift_large import AT_ONCE, LargeObjects
+from .swift_copies import Copies
+from .swift_large import AT_ONCE
 from .swift_requests import BUCKET_NAMES, CAPABILITIES, KEYS, LIMITS
 from .swift_segments import SUFFIX
 
@@ -80,7 +80,7 @@ class SwiftConfig(AccountConfig):
         return SwiftDriver(self)
 
 
-class SwiftDriver(LargeObjects, AdministeredSwift):
+class SwiftDriver(Copies, AdministeredSwift):
     """See the module. All writes are idempotent to the runtime: of a conditional one whose answer was
     lost, the facade finds out by its write-id."""
 
@@ -185,13 +185,9 @@ class SwiftDriver(LargeObjects, AdministeredSwift):
 
     def get_object(self, ctx: OpContext, bucket: str, key: str, options: GetOptions) -> Flow[GetResult]:
         """See `Driver`."""
-        headers = messages.read_conditions(options)
-        span = options.range
-        if not span.is_whole:
-            headers["range"] = messages.range_header(span)
-        answer = yield from self._send(ctx, "GET", bucket, key, (), headers, buffered=False)
+        answer = yield from self._read(ctx, "GET", bucket, key, options)
         try:
-            return messages.opened(key, span, answer)
+            return messages.opened(key, options.range, answer)
         except BaseException as exc:
             if answer.body is not None:
                 answer.body.close()
@@ -238,28 +234,6 @@ class SwiftDriver(LargeObjects, AdministeredSwift):
         if missing:
             yield from self._send(ctx, "HEAD", bucket)
         return failed
-
-    def copy_object(
-        self,
-        ctx: OpContext,
-        bucket: str,
-        key: str,
-        to_bucket: str,
-        to_key: str,
-        options: CopyOptions,
-    ) -> Flow[PutResult]:
-        """See `Driver`. A large object is copied into one piece, which shares no segment with it."""
-        headers = messages.copy_source(bucket, key, options)
-        if options.replace is not None:
-            headers["x-fresh-metadata"] = "true"
-            headers |= messages.head_headers(options.replace, self._metadata_limits)
-        try:
-            answer = yield from self._send(ctx, "PUT", to_bucket, to_key, (), headers)
-        except NotFoundError:
-            yield from self._send(ctx, "HEAD", to_bucket)  # or is it the target's bucket?
-            raise
-        yield from self._sweep(ctx, to_bucket, [to_key])
-        return messages.put_result(answer)
 
     def update_metadata(
         self,

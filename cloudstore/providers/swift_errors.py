@@ -14,10 +14,19 @@ from types import MappingProxyType
 from typing import Any
 
 from ..driver import ErrorInfo, Request, Response
-from ..errors import CloudStoreError, ErrorKind, UnexpectedResponseError, error_class
+from ..errors import (
+    CloudStoreError,
+    ErrorKind,
+    NotModifiedError,
+    PreconditionFailedError,
+    UnexpectedResponseError,
+    error_class,
+)
+from ..model import GetOptions
 from ..wire.dates import retry_after
+from .swift_messages import etag_of
 
-__all__ = ["SwiftRequest", "deletion_error", "judged", "read_json", "request_id"]
+__all__ = ["SwiftRequest", "deletion_error", "judged", "read_json", "request_id", "unmet"]
 
 MAX_MESSAGE = 500
 """Characters of a vendor's message that an error keeps."""
@@ -76,6 +85,8 @@ def judged(request: SwiftRequest, answer: Response) -> ErrorInfo | None:
     """What is wrong with an answer, if anything."""
     if answer.status == 404 and request.may_miss and not _is_foreign(answer):
         return None
+    if answer.status in (304, 412) and _contradicts_itself(request, answer):
+        return None
     if answer.status < 300:
         if answer.status == 202 and request.conflict is _K.BUCKET_ALREADY_EXISTS:
             # A failure, so that it is known whether an attempt before this one has made it.
@@ -99,6 +110,32 @@ def judged(request: SwiftRequest, answer: Response) -> ErrorInfo | None:
     info = _info(answer, kind, message, "unknown" if failed else "not_applied")
     info.rejected_credentials = answer.status == 401
     return info
+
+
+def _contradicts_itself(request: SwiftRequest, answer: Response) -> bool:
+    """Whether a condition of a read was judged by another ETag than the object's, or may have been."""
+    if request.method not in ("GET", "HEAD") or _is_foreign(answer):
+        return False
+    asked, shown = request.headers, etag_of(answer.headers.get("etag"))
+    if answer.status == 412:
+        return "if-match" in asked and shown in (None, etag_of(asked["if-match"]))
+    if "if-none-match" not in asked or "if-modified-since" in asked:
+        return False
+    return shown not in (None, etag_of(asked["if-none-match"]))
+
+
+def unmet(options: GetOptions, answer: Response) -> CloudStoreError | None:
+    """The condition of a read that the ETag of a success shows not to hold."""
+    shown = etag_of(answer.headers.get("etag"))
+    error: CloudStoreError
+    if options.if_match is not None and shown not in (None, etag_of(options.if_match)):
+        error = PreconditionFailedError("the object has another ETag")
+    elif options.if_none_match is not None and shown == etag_of(options.if_none_match):
+        error = NotModifiedError("the object has this ETag")
+    else:
+        return None
+    error.request_id, error.outcome = request_id(answer), "not_applied"
+    return error
 
 
 def _kind(request: SwiftRequest, answer: Response) -> ErrorKind:

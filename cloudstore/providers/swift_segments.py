@@ -12,7 +12,9 @@ Neither id nor number hold a slash, so a name is read from its end in one way on
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -31,8 +33,10 @@ __all__ = [
     "SUFFIX",
     "Record",
     "Segment",
+    "Source",
     "chosen",
     "container_of",
+    "etag_of",
     "group_prefix",
     "manifest",
     "newest",
@@ -42,6 +46,7 @@ __all__ = [
     "records_between",
     "segment_name",
     "segment_of",
+    "sources",
     "unlisted",
     "uploads_in",
     "uploads_prefix",
@@ -65,12 +70,16 @@ ABORTING = "application/x-cloudstore-aborted-upload"
 COMPLETE = "application/x-cloudstore-completed-upload"
 """Content types of records: how far an upload is. A container's listing shows them."""
 
+EXPIRY = "x-delete-at"
+
 _RECORD = re.compile(rf"{re.escape(UPLOADS)}(.+)/([0-9a-f]{{{ID_DIGITS}}})\Z", re.DOTALL)
 _SEGMENT = re.compile(
     rf"{re.escape(SEGMENTS)}(.+)/([0-9a-f]{{{ID_DIGITS}}})/"
     rf"([0-9]{{{NUMBER_DIGITS}}})-[0-9a-f]{{{CHANCE_DIGITS}}}\Z",
     re.DOTALL,
 )
+_PATH = re.compile(rf"/([^/]+{SUFFIX})/({re.escape(SEGMENTS)}.+)\Z", re.DOTALL)
+_SECONDS = re.compile(r"[0-9]{1,15}\Z")
 _PART_ETAG = re.compile(rf"([0-9a-f]{{32}})-([0-9a-f]{{{CHANCE_DIGITS}}})\Z")
 
 
@@ -78,16 +87,43 @@ class Record(NamedTuple):
     """What an upload shall become.
 
     Attributes:
-        headers: of the object.
+        headers: of the object; ``x-delete-at`` among them is a copy's, which expires as its source.
         expires_in: seconds, from its completion on, or None.
     """
 
     headers: Mapping[str, str]
     expires_in: float | None
 
+    def expires_at(self, now: float) -> int | None:
+        """When the object expires that is completed now, in seconds since 1970."""
+        if self.expires_in is not None:
+            return math.ceil(now + max(1.0, self.expires_in))
+        stated = self.headers.get(EXPIRY, "")
+        return int(stated) if _SECONDS.match(stated) else None
+
+    def expiry(self) -> Record:
+        """What is kept of it once its object is there."""
+        kept = {name: value for name, value in self.headers.items() if name == EXPIRY}
+        return Record(kept, self.expires_in)
+
     def payload(self) -> BytesPayload:
         """As it is stored."""
         return BytesPayload(json.dumps(self._asdict()).encode())
+
+
+class Source(NamedTuple):
+    """What a part of a copy is copied from.
+
+    Attributes:
+        etag: what the copied bytes must have, their MD5; None is unknown.
+        if_match: the condition by which Swift itself sees to that, or None.
+    """
+
+    bucket: str
+    name: str
+    etag: str | None
+    size: int
+    if_match: str | None = None
 
 
 class Segment(NamedTuple):
@@ -214,6 +250,28 @@ def uploads_in(rows: Sequence[Any], bucket: str, key: str) -> set[str]:
             if parts is not None and parts[1] == key:
                 found.add(parts[2])
     return found
+
+
+def sources(rows: Sequence[Any]) -> list[Source] | None:
+    """The segments that a manifest names, where this driver has made them all: their names are never
+    used again. None where another tool has made it, which may name ranges, or manifests."""
+    found = []
+    for row in rows:
+        if not isinstance(row, dict) or row.keys() & {"range", "sub_slo"}:
+            return None
+        path, etag, size = row.get("name"), row.get("hash"), row.get("bytes")
+        named = _PATH.match(path) if isinstance(path, str) else None
+        if named is None or not _SEGMENT.match(named[2]):
+            return None
+        if not isinstance(etag, str) or not isinstance(size, int):
+            return None
+        found.append(Source(named[1], named[2], etag, size))
+    return found or None
+
+
+def etag_of(parts: Iterable[Source]) -> str:
+    """The ETag of the object that is made of these, as Swift makes it (``slo`` middleware)."""
+    return hashlib.md5("".join(s.etag or "" for s in parts).encode(), usedforsecurity=False).hexdigest()
 
 
 def records_between(keys: Iterable[str]) -> tuple[str, str]:

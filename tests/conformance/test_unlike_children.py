@@ -151,6 +151,10 @@ def qiniu() -> Iterator[QiniuSimulator]:
 
 
 class TestSwiftAndQiniu(SwiftPresigning, ConformanceSuite):
+    @pytest.fixture
+    def face(self) -> str:
+        return "AsyncStore"
+
     @pytest.fixture(scope="session")
     @staticmethod
     def harness(swift: Swift, qiniu: QiniuSimulator) -> Harness:

@@ -15,6 +15,8 @@ from tests.servers.swift_server import Swift
 
 SMALL_PART = 16 * 1024
 """Both servers take parts of any size."""
+SMALL_PAGE = 250
+"""Keys, where a thousand take long to write."""
 
 
 class S3Harness(Harness):
@@ -89,3 +91,8 @@ class SwiftHarness(S3Harness):
 
     def __init__(self, server: Swift) -> None:
         super().__init__(server.s3_config())
+
+    def make_driver(self) -> S3Driver:
+        driver = super().make_driver()
+        driver.limits = replace(driver.limits, page_size=SMALL_PAGE, delete_batch=SMALL_PAGE)
+        return driver

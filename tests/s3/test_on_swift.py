@@ -1,7 +1,6 @@
-"""The contract on OpenStack Swift's own S3 API: all of it on one face, some on the other and wrapped.
+"""The contract on OpenStack Swift's own S3 API: but for keys and handles, and on one face for the most.
 
-Swift is slow. What is repeated is what faces and wrappers have most code of their own for; the rest
-is proven on ministack: on both faces, and but for keys and presigning under both wrappers.
+Swift is slow. The rest is proven on ministack, under wrappers as well, and here by `make conformance`.
 """
 
 from __future__ import annotations
@@ -9,14 +8,16 @@ from __future__ import annotations
 import pytest
 
 from cloudstore import Store, UploadNotFoundError
-from cloudstore.testing import ConformanceSuite, Harness
+from cloudstore.testing import ConformanceSuite
+from cloudstore.testing.conformance import ConformanceTests
 from cloudstore.testing.conformance.account import Account
 from cloudstore.testing.conformance.checksums import ChecksumTests
 from cloudstore.testing.conformance.conditions import ConditionTests
 from cloudstore.testing.conformance.copies import CopyTests
+from cloudstore.testing.conformance.handles import HandleTests
+from cloudstore.testing.conformance.keys import KeyTests
 from cloudstore.testing.conformance.multipart import MultipartTests
 from cloudstore.testing.conformance.writers import WriterTests
-from tests.conformance.embedded import FailoverHarness, PassThroughHarness
 from tests.s3.harness import SwiftHarness
 from tests.servers.swift_server import Swift
 
@@ -26,14 +27,9 @@ def harness(swift: Swift) -> SwiftHarness:
     return SwiftHarness(swift)
 
 
-@pytest.fixture(scope="session")
-def passed_through(swift: Swift) -> Harness:
-    return PassThroughHarness(SwiftHarness(swift))
-
-
-@pytest.fixture(scope="session")
-def failover(swift: Swift, second_swift: Swift) -> Harness:
-    return FailoverHarness(SwiftHarness(swift), SwiftHarness(second_swift))
+THEMES: tuple[type[ConformanceTests], ...] = tuple(
+    theme for theme in ConformanceSuite.__bases__ if theme not in (KeyTests, HandleTests)
+)
 
 
 class SwiftUploads(MultipartTests):
@@ -51,37 +47,13 @@ class SwiftUploads(MultipartTests):
             assert store.list_multipart_uploads(bucket) == []
 
 
-class SomeThemes(ConditionTests, CopyTests, SwiftUploads):
-    pass
-
-
-class TestSwift(SwiftUploads, ConformanceSuite):
+class TestSwift(SwiftUploads, *THEMES):  # type: ignore[misc]
     @pytest.fixture
     def face(self) -> str:
         return "Store"
 
 
-class TestSwiftOnAsyncio(SomeThemes, WriterTests, ChecksumTests):
+class TestSwiftOnAsyncio(ConditionTests, CopyTests, SwiftUploads, WriterTests, ChecksumTests):
     @pytest.fixture
     def face(self) -> str:
         return "AsyncStore"
-
-
-class TestSwiftUnderPassThrough(SomeThemes):
-    @pytest.fixture
-    def face(self) -> str:
-        return "Store"
-
-    @pytest.fixture
-    def harness(self, passed_through: Harness) -> Harness:
-        return passed_through
-
-
-class TestSwiftUnderFailover(SomeThemes):
-    @pytest.fixture
-    def face(self) -> str:
-        return "AsyncStore"
-
-    @pytest.fixture
-    def harness(self, failover: Harness) -> Harness:
-        return failover

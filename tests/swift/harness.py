@@ -14,6 +14,9 @@ TEMP_URL_KEY = "the-key-of-temporary-urls"
 SMALL_PART = 16 * 1024
 """Swift takes parts of any size; the suite wants a size below which it refuses."""
 
+SMALL_PAGE = 250
+"""And so many keys that a page of 10,000 would take long to fill."""
+
 
 def config_of(server: Swift) -> SwiftConfig:
     """Its tester's account, by v1."""
@@ -44,7 +47,9 @@ class SwiftHarness(Harness):
             native.post_account({"X-Account-Meta-Temp-URL-Key": TEMP_URL_KEY})
             native.close()
         driver = self.config.create_driver()
-        driver.limits = replace(driver.limits, min_part_size=SMALL_PART)
+        driver.limits = replace(
+            driver.limits, min_part_size=SMALL_PART, page_size=SMALL_PAGE, delete_batch=SMALL_PAGE
+        )
         return driver
 
     def second_view(self, driver: object) -> SwiftDriver:

@@ -1,4 +1,5 @@
-"""What a Swift may answer that a real one does seldom: batches that fail in part, and nonsense."""
+"""What a Swift may answer that a real one does seldom: batches that fail in part, conditions that
+contradict themselves, and nonsense."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ import pytest
 
 from cloudstore import (
     BucketNotFoundError,
+    NotModifiedError,
     PartialFailureError,
+    PreconditionFailedError,
     RetryPolicy,
     Secret,
     Store,
@@ -119,3 +122,56 @@ def test_listing_that_goes_round_in_a_circle(opened: OpenStore) -> None:
     store = opened(lambda asked: Say(200, json.dumps([row]), JSON))
     with pytest.raises(UnexpectedResponseError, match="circle"):
         list(store.iter_objects("b"))
+
+
+MINE, OTHER = "1" * 32, "2" * 32
+
+
+def object_of(etag: str | None, status: int = 200) -> Say:
+    headers = {"x-trans-id": "tx-1", **({} if etag is None else {"etag": etag})}
+    return Say(status, b"data" if status == 200 else b"", headers)
+
+
+@pytest.mark.parametrize(
+    ("refused", "then", "is_read"),
+    [(MINE, MINE, True), (None, MINE, True), (MINE, OTHER, False), (None, OTHER, False)],
+)
+def test_refused_condition_is_judged_by_the_etag_that_is_shown(
+    opened: OpenStore, refused: str | None, then: str, is_read: bool
+) -> None:
+    """Also where the object is replaced between the two questions."""
+    store = opened(
+        lambda asked: object_of(refused, 412) if "if-match" in asked.headers else object_of(then)
+    )
+    for method in (store.get_object, store.head_object):
+        if is_read:
+            assert method("b", "k", if_match=MINE).etag == MINE
+            continue
+        with pytest.raises(PreconditionFailedError) as caught:
+            method("b", "k", if_match=MINE)
+        assert caught.value.request_id == "tx-1"
+
+
+def test_refused_condition_is_asked_again_only_in_doubt(opened: OpenStore) -> None:
+    seen: list[str] = []
+
+    def say(asked: Asked) -> Say:
+        seen.append(asked.method)
+        return object_of(OTHER, 412 if "if-match" in asked.headers else 304)
+
+    store = opened(say)
+    for method in (store.get_object, store.head_object):
+        with pytest.raises(PreconditionFailedError):
+            method("b", "k", if_match=MINE)
+        with pytest.raises(NotModifiedError):
+            method("b", "k", if_none_match=OTHER)
+    assert seen == ["GET", "GET", "HEAD", "HEAD"]
+
+
+def test_body_of_another_etag_is_never_handed_out(opened: OpenStore) -> None:
+    store = opened(lambda asked: object_of(OTHER))
+    with pytest.raises(PreconditionFailedError):
+        store.get_object("b", "k", if_match=MINE)
+    with pytest.raises(NotModifiedError):
+        store.get_object("b", "k", if_none_match=OTHER)
+    assert store.get_object("b", "k", if_none_match=MINE).etag == OTHER

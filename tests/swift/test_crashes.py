@@ -3,6 +3,7 @@ is left is found."""
 
 from __future__ import annotations
 
+import contextlib
 import random
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,14 @@ from typing import Any
 
 import pytest
 
-from cloudstore import CloudStoreError, Store, SwiftConfig, TransferConfig
+from cloudstore import (
+    CloudStoreError,
+    ObjectNotFoundError,
+    Store,
+    SwiftConfig,
+    TransferConfig,
+    UnavailableError,
+)
 from cloudstore.driver import Request
 from cloudstore.providers.swift import SwiftDriver
 from tests.servers.swift_server import Swift
@@ -92,9 +100,18 @@ def delete(store: Store, bucket: str) -> None:
     store.delete_objects(bucket, ["k"])
 
 
+def copy_onto_itself(store: Store, bucket: str) -> None:
+    store.copy_object(bucket, "k", bucket, "k", content_type="text/css")
+
+
 @pytest.mark.parametrize(
     ("act", "outcomes"),
-    [(overwrite, {OLD, NEW}), (overwrite_by_a_small_one, {OLD, b"small"}), (delete, {OLD, None})],
+    [
+        (overwrite, {OLD, NEW}),
+        (overwrite_by_a_small_one, {OLD, b"small"}),
+        (delete, {OLD, None}),
+        (copy_onto_itself, {OLD}),
+    ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_process_that_ends_anywhere(
@@ -135,6 +152,8 @@ def test_many_writers_of_one_key(store: Store, bucket: str) -> None:
         for _ in range(WRITES):
             act = chance.choice([overwrite, overwrite, overwrite_by_a_small_one, delete])
             act(store, bucket)
+            with contextlib.suppress(ObjectNotFoundError, UnavailableError):
+                copy_onto_itself(store, bucket)
 
     with ThreadPoolExecutor(WRITERS) as pool:
         list(pool.map(write, range(WRITERS)))

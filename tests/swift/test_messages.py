@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from dataclasses import replace
@@ -145,6 +146,42 @@ def test_manifest_tells_which_uploads_it_is_made_of() -> None:
     assert segments.uploads_in(rows, "b", "k") == {"0" * 16}
     assert segments.uploads_in(rows, "b", "another") == set()
     assert segments.uploads_in(rows, "another", "k") == set()
+
+
+def test_expiry_of_a_record() -> None:
+    assert segments.Record({}, None).expires_at(50.5) is None
+    assert segments.Record({"x-delete-at": "999"}, 10.0).expires_at(50.5) == 61
+    copied = segments.Record({"x-delete-at": "999", "content-type": "a/b"}, None)
+    assert copied.expires_at(50.5) == copied.expiry().expires_at(50.5) == 999
+    assert copied.expiry().headers == {"x-delete-at": "999"}
+    assert segments.Record({"x-delete-at": "soon"}, None).expires_at(50.5) is None
+
+
+def test_sources_of_a_copy_are_segments_of_ours() -> None:
+    rows = [
+        {"name": f"/b_segments/.cs/s/k/0123456789abcdef/0000{n}-01234567", "hash": h, "bytes": 7}
+        for n, h in ((1, "a" * 32), (2, "b" * 32))
+    ]
+    found = segments.sources(rows)
+    assert found is not None
+    assert [(s.bucket, s.etag, s.size) for s in found] == [
+        ("b_segments", "a" * 32, 7),
+        ("b_segments", "b" * 32, 7),
+    ]
+    assert segments.etag_of(found) == hashlib.md5(b"a" * 32 + b"b" * 32).hexdigest()
+    others: list[Any] = [
+        7,
+        {},
+        {**rows[1], "range": "0-3"},
+        {**rows[1], "sub_slo": True},
+        {**rows[1], "name": "/b_segments/k"},
+        {**rows[1], "name": "/b/.cs/s/k/0123456789abcdef/00001-01234567"},
+        {**rows[1], "hash": None},
+        {**rows[1], "bytes": "7"},
+    ]
+    for other in others:
+        assert segments.sources([rows[0], other]) is None
+    assert segments.sources([]) is None
 
 
 def test_newest_part_of_a_number_counts() -> None:

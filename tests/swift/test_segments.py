@@ -100,11 +100,11 @@ ENDS: list[tuple[Callable[[Store, str], None], int]] = [
     (put_small, 0),
     (put_large, 4),
     (copy_onto, 0),
-    (copy_large_onto, 0),
-    (copy_onto_itself, 0),
+    (copy_large_onto, 4),
+    (copy_onto_itself, 4),
     (delete, 0),
     (delete_many, 0),
-    (move_away, 0),
+    (move_away, 4),
 ]
 """What ends an object in parts, and how many segments there are then."""
 
@@ -127,6 +127,8 @@ def test_a_copy_shares_no_segment(store: Store, bucket: str) -> None:
     store.delete_object(bucket, "k")
     found = store.get_object(bucket, "copy")
     assert (found.read(), found.content_type, found.metadata) == (LARGE, "image/png", {"a": "ä"})
+    assert len(segments(store, bucket)) == 4
+    store.delete_object(bucket, "copy")
     assert left(store, bucket) == []
 
 
@@ -311,16 +313,19 @@ class Recording(SwiftDriver):
 
 
 def test_a_small_write_costs_one_request(store: Store, swift: Swift, bucket: str) -> None:
-    """And in a bucket that has large objects two, with what it needs to find that it replaced none."""
+    """And in a bucket that has large objects two, with what it needs to find that it replaced none;
+    a copy one more, which finds that its source is none."""
     driver = Recording(config_of(swift))
     with Store(driver) as recorded:
         recorded.create_object(bucket, "first", b"")
         driver.sent.clear()
         recorded.create_object(bucket, "k", b"small")
+        recorded.copy_object(bucket, "k", bucket, "copy")
         recorded.delete_object(bucket, "k")
-        assert driver.sent == ["PUT", "DELETE"]
+        assert driver.sent == ["PUT", "PUT", "DELETE"]
         recorded.create_multipart_upload(bucket, "large").abort()
         driver.sent.clear()
         recorded.create_object(bucket, "k", b"small")
+        recorded.copy_object(bucket, "k", bucket, "copy")
         recorded.delete_object(bucket, "k")
-        assert driver.sent == ["PUT", "GET", "DELETE", "GET"]
+        assert driver.sent == ["PUT", "GET", "HEAD", "PUT", "GET", "DELETE", "GET"]

@@ -8,6 +8,7 @@ import pytest
 
 from ...errors import (
     InvalidArgumentError,
+    NotModifiedError,
     ObjectAlreadyExistsError,
     ObjectNotFoundError,
     PreconditionFailedError,
@@ -91,6 +92,34 @@ class CopyTests(ConformanceTests):
         store.create_object(bucket, "source", data)
         store.copy_object(bucket, "source", bucket, "copy")
         assert store.get_object(bucket, "copy").read() == data
+
+    @needs("copy", "conditional_reads", "ranges")
+    def test_copy_of_a_large_object_is_known_by_its_etag(
+        self, store: Store, bucket: str, part_size: int
+    ) -> None:
+        data = payload(3 * part_size if store.capabilities.multipart else 5000)
+        store.create_object(bucket, "source", data)
+        store.copy_object(bucket, "source", bucket, "copy")
+        store.copy_object(bucket, "copy", bucket, "again")
+        for key in ("copy", "again"):
+            etag = store.head_object(bucket, key).etag
+            assert store.get_object(bucket, key, if_match=etag).read() == data
+            assert store.head_object(bucket, key, if_match=etag).size == len(data)
+            span = store.get_object(bucket, key, start=7, end=107, if_match=etag)
+            assert span.read() == data[7:107]
+            with pytest.raises(NotModifiedError):
+                store.get_object(bucket, key, if_none_match=etag)
+            with pytest.raises(PreconditionFailedError):
+                store.get_object(bucket, key, if_match="another")
+        etag = store.head_object(bucket, "copy").etag
+        pinned: dict[str, Any] = (
+            {"source_if_match": etag} if store.capabilities.copy_source_if_match else {}
+        )
+        store.copy_object(bucket, "copy", bucket, "pinned", **pinned)
+        store.move_object(bucket, "copy", bucket, "moved")
+        assert store.get_object(bucket, "pinned").read() == data
+        assert store.get_object(bucket, "moved").read() == data
+        assert store.object_exists(bucket, "copy") is False
 
     @needs("copy")
     def test_copy_of_a_missing_object_raises_and_makes_nothing(self, store: Store, bucket: str) -> None:
