@@ -63,7 +63,8 @@ def answer(asked: Asked) -> Say:
         said = {"parts": [], "partNumberMarker": 0}
     elif asked.method in ("PUT", "POST"):
         said = {"hash": STAT["hash"], "etag": "e", "key": "k"}
-    return Say(200, json.dumps(said), {"x-reqid": "r", "content-type": "application/json"})
+    headers = {"x-reqid": "r", "content-type": "application/json", "etag": '"e"'}
+    return Say(200, json.dumps(said), headers)
 
 
 @pytest.fixture(scope="module")
