@@ -97,8 +97,9 @@ CAPABILITIES = Capabilities(
     cdn_prefetch=True,
 )
 """No compare-and-swap, because uploads know no condition but that of creation; no headers but the
-content type, because ``stat`` does not say the others (https://developer.qiniu.com/kodo/1308/stat); no
-start in the middle of a listing, whose markers are opaque."""
+content type, because ``stat`` is not known to say the others
+(https://developer.qiniu.com/kodo/1308/stat); no start in the middle of a listing, whose markers are
+opaque."""
 
 LIMITS = Limits(
     max_put_size=GIB,
