@@ -6,6 +6,7 @@ import http.client
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -160,16 +161,17 @@ def test_ports_come_and_go(server: LoopbackServer, port: int) -> None:
 
 
 def test_nothing_is_left(server: LoopbackServer, port: int) -> None:
-    before = threading.active_count()
-    idle = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(20)]
-    for connection in idle:
-        connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        assert connection.recv(1000)
-    assert threading.active_count() == before + 20
-    server.close()
-    server.close()
-    assert threading.active_count() == before - 1
-    for connection in idle:
-        connection.close()
+    before = set(threading.enumerate())
+    with ExitStack() as idle:
+        for _ in range(20):
+            connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+            idle.enter_context(connection)
+            connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert connection.recv(1000)
+        serving = set(threading.enumerate()) - before
+        assert len(serving) == 20
+        server.close()
+        server.close()
+        assert serving.isdisjoint(threading.enumerate())
     with pytest.raises(ConnectionRefusedError):
         exchange(port, b"")

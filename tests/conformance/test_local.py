@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from cloudstore.testing import ConformanceSuite
 from tests.conformance.embedded import FailoverHarness, LocalHarness, PassThroughHarness
+from tests.conformance.faces import OnAsyncio, OnThreads
 
 
 class TestLocal(ConformanceSuite):
     harness = LocalHarness()
 
 
-class TestLocalUnderPassThrough(ConformanceSuite):
+class TestLocalUnderPassThrough(OnThreads, ConformanceSuite):
     harness = PassThroughHarness(LocalHarness(quick=True))
 
 
-class TestLocalUnderFailover(ConformanceSuite):
+class TestLocalUnderFailover(OnAsyncio, ConformanceSuite):
     harness = FailoverHarness(LocalHarness(quick=True))

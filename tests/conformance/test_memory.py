@@ -8,17 +8,18 @@ from cloudstore.testing.conformance.administration import AdministrationTests
 from cloudstore.testing.conformance.buckets import BucketTests
 from cloudstore.testing.conformance.capabilities import CapabilityTests
 from tests.conformance.embedded import FailoverHarness, MemoryHarness, PassThroughHarness
+from tests.conformance.faces import OnAsyncio, OnThreads
 
 
 class TestMemory(ConformanceSuite):
     harness = MemoryHarness()
 
 
-class TestMemoryUnderPassThrough(ConformanceSuite):
+class TestMemoryUnderPassThrough(OnThreads, ConformanceSuite):
     harness = PassThroughHarness(MemoryHarness())
 
 
-class TestMemoryUnderFailover(ConformanceSuite):
+class TestMemoryUnderFailover(OnAsyncio, ConformanceSuite):
     harness = FailoverHarness(MemoryHarness())
 
 

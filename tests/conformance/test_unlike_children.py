@@ -21,15 +21,15 @@ from cloudstore.testing import ConformanceSuite, FailoverDriver, Harness, PassTh
 from cloudstore.testing.conformance.concurrency import ConcurrencyTests
 from cloudstore.testing.qiniu import QiniuSimulator
 from tests.conformance.embedded import STAGGER, FailoverHarness, LocalHarness, MemoryHarness
+from tests.conformance.faces import WITHOUT_KEYS, OnAsyncio, OnThreads
 from tests.qiniu.harness import LIMITS, QiniuHarness
 from tests.s3.harness import MinistackHarness
 from tests.servers.ministack_server import Ministack
 from tests.servers.swift_server import Swift
 from tests.swift.harness import SwiftHarness
-from tests.swift.test_on_swift import SwiftPresigning
 
 SHORT = 4
-ALONE = tuple(theme for theme in ConformanceSuite.__bases__ if theme is not ConcurrencyTests)
+ALONE = tuple(theme for theme in WITHOUT_KEYS if theme is not ConcurrencyTests)
 
 
 class BreakingBodies(PassThroughDriver):
@@ -101,18 +101,14 @@ class SecondReadsHarness(FailoverHarness):
         return driver
 
 
-class TestLocalAndMemory(ConformanceSuite):
+class TestLocalAndMemory(OnThreads, ConformanceSuite):
     """Memory comes second: it is not shared with a forked child, which the contract has them be."""
 
     harness = FailoverHarness(LocalHarness(quick=True), MemoryHarness())
 
 
-class TestLocalAndS3(*ALONE):  # type: ignore[misc]
+class TestLocalAndS3(OnThreads, *ALONE):  # type: ignore[misc]
     """All but readers beside writers: what breaks off then is not on the other child as it was."""
-
-    @pytest.fixture
-    def face(self) -> str:
-        return "Store"
 
     @pytest.fixture(scope="session")
     @staticmethod
@@ -131,11 +127,7 @@ class TestLocalAndS3SideBySide(ConcurrencyTests):
         made.close()
 
 
-class TestS3AndLocal(ConformanceSuite):
-    @pytest.fixture
-    def face(self) -> str:
-        return "AsyncStore"
-
+class TestS3AndLocal(OnAsyncio, *WITHOUT_KEYS):  # type: ignore[misc]
     @pytest.fixture(scope="session")
     @staticmethod
     def harness(ministack: Ministack) -> Iterator[Harness]:
@@ -150,33 +142,21 @@ def qiniu() -> Iterator[QiniuSimulator]:
         yield simulator
 
 
-class TestSwiftAndQiniu(SwiftPresigning, ConformanceSuite):
-    @pytest.fixture
-    def face(self) -> str:
-        return "AsyncStore"
-
+class TestSwiftAndQiniu(OnAsyncio, *WITHOUT_KEYS):  # type: ignore[misc]
     @pytest.fixture(scope="session")
     @staticmethod
     def harness(swift: Swift, qiniu: QiniuSimulator) -> Harness:
         return FailoverHarness(SwiftHarness(swift), QiniuHarness(qiniu))
 
 
-class TestS3AndSwift(ConformanceSuite):
-    @pytest.fixture
-    def face(self) -> str:
-        return "Store"
-
+class TestS3AndSwift(OnThreads, *WITHOUT_KEYS):  # type: ignore[misc]
     @pytest.fixture(scope="session")
     @staticmethod
     def harness(ministack: Ministack, swift: Swift) -> Harness:
         return SecondReadsHarness(MinistackHarness(ministack), SwiftHarness(swift))
 
 
-class TestQiniuAndS3(*ALONE):  # type: ignore[misc]
-    @pytest.fixture
-    def face(self) -> str:
-        return "AsyncStore"
-
+class TestQiniuAndS3(OnAsyncio, *ALONE):  # type: ignore[misc]
     @pytest.fixture(scope="session")
     @staticmethod
     def harness(qiniu: QiniuSimulator, ministack: Ministack) -> Harness:

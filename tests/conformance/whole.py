@@ -1,7 +1,7 @@
 """All of the contract, on every driver, on both faces: bare, under both wrappers, and of unlike pairs.
 
 `make conformance` runs this: more than an hour of two cores. `make test` runs the same classes on fewer
-faces and themes where a server is slow; embedded drivers it runs whole, so they are not here.
+faces and themes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,12 @@ import pytest
 
 from cloudstore.testing import ConformanceSuite, Harness
 from cloudstore.testing.qiniu import QiniuSimulator
-from tests.conformance.embedded import FailoverHarness, LocalHarness, PassThroughHarness
+from tests.conformance.embedded import (
+    FailoverHarness,
+    LocalHarness,
+    MemoryHarness,
+    PassThroughHarness,
+)
 from tests.conformance.test_unlike_children import SecondReadsHarness
 from tests.qiniu.harness import LIMITS, QiniuHarness
 from tests.s3.harness import MinistackHarness
@@ -43,6 +48,9 @@ def places(
             "qiniu": lambda: QiniuHarness(first),
             "second qiniu": lambda: QiniuHarness(second),
             "local": lambda: LocalHarness(quick=True),
+            "second local": lambda: LocalHarness(quick=True),
+            "memory": MemoryHarness,
+            "second memory": MemoryHarness,
         }
 
 
@@ -65,12 +73,16 @@ VENDORS: dict[str, tuple[type, ...]] = {
     "s3 on swift": (SwiftUploads,),
     "swift": (SwiftPresigning, SwiftAdministration),
     "qiniu": (),
+    "local": (),
+    "memory": (),
 }
 SECOND = {
     "ministack": "second ministack",
     "s3 on swift": "s3 on second swift",
     "swift": "second swift",
     "qiniu": "second qiniu",
+    "local": "second local",
+    "memory": "second memory",
 }
 
 
@@ -99,6 +111,7 @@ def _define() -> Iterator[type]:
         ("swift", "local", SecondReadsHarness, (SwiftPresigning,)),
         ("local", "qiniu", FailoverHarness, ()),
         ("ministack", "local", SecondReadsHarness, ()),
+        ("local", "memory", FailoverHarness, ()),
     ]
     for first, other, kind, mixed in pairs:
         yield suite(

@@ -9,6 +9,7 @@ import pytest
 from cloudstore.testing import ConformanceSuite, Harness
 from cloudstore.testing.qiniu import QiniuSimulator
 from tests.conformance.embedded import FailoverHarness, PassThroughHarness
+from tests.conformance.faces import OnAsyncio, OnThreads
 from tests.qiniu.harness import LIMITS, QiniuHarness
 
 
@@ -32,21 +33,13 @@ class TestQiniu(ConformanceSuite):
     pass
 
 
-class TestQiniuUnderPassThrough(ConformanceSuite):
-    @pytest.fixture
-    def face(self) -> str:
-        return "Store"
-
+class TestQiniuUnderPassThrough(OnThreads, ConformanceSuite):
     @pytest.fixture
     def harness(self, passed_through: Harness) -> Harness:
         return passed_through
 
 
-class TestQiniuUnderFailover(ConformanceSuite):
-    @pytest.fixture
-    def face(self) -> str:
-        return "AsyncStore"
-
+class TestQiniuUnderFailover(OnAsyncio, ConformanceSuite):
     @pytest.fixture
     def harness(self, failover: Harness) -> Harness:
         return failover

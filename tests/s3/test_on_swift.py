@@ -18,6 +18,7 @@ from cloudstore.testing.conformance.handles import HandleTests
 from cloudstore.testing.conformance.keys import KeyTests
 from cloudstore.testing.conformance.multipart import MultipartTests
 from cloudstore.testing.conformance.writers import WriterTests
+from tests.conformance.faces import OnAsyncio, OnThreads
 from tests.s3.harness import SwiftHarness
 from tests.servers.swift_server import Swift
 
@@ -47,13 +48,11 @@ class SwiftUploads(MultipartTests):
             assert store.list_multipart_uploads(bucket) == []
 
 
-class TestSwift(SwiftUploads, *THEMES):  # type: ignore[misc]
-    @pytest.fixture
-    def face(self) -> str:
-        return "Store"
+class TestSwift(OnThreads, SwiftUploads, *THEMES):  # type: ignore[misc]
+    pass
 
 
-class TestSwiftOnAsyncio(ConditionTests, CopyTests, SwiftUploads, WriterTests, ChecksumTests):
-    @pytest.fixture
-    def face(self) -> str:
-        return "AsyncStore"
+class TestSwiftOnAsyncio(
+    OnAsyncio, ConditionTests, CopyTests, SwiftUploads, WriterTests, ChecksumTests
+):
+    pass

@@ -26,6 +26,7 @@ from cloudstore.testing.conformance.presigning import PresigningTests, send
 from cloudstore.testing.conformance.reading import ReadingTests
 from cloudstore.testing.conformance.writers import WriterTests
 from tests.conformance.embedded import FailoverHarness, PassThroughHarness
+from tests.conformance.faces import OnAsyncio, OnThreads
 from tests.servers.swift_server import Swift
 from tests.swift.harness import SwiftHarness
 
@@ -140,30 +141,24 @@ class SomeThemes(ConditionTests, CopyTests, MultipartTests, WriterTests):
     """What faces and wrappers have most code of their own for."""
 
 
-class TestSwift(SwiftPresigning, SwiftAdministration, ConformanceSuite):
-    @pytest.fixture
-    def face(self) -> str:
-        return "Store"
+class TestSwift(OnThreads, SwiftPresigning, SwiftAdministration, ConformanceSuite):
+    pass
 
 
-class TestSwiftOnAsyncio(SomeThemes, ReadingTests, MetadataTests, ChecksumTests):
-    @pytest.fixture
-    def face(self) -> str:
-        return "AsyncStore"
+class TestSwiftOnAsyncio(OnAsyncio, SomeThemes, ReadingTests, MetadataTests, ChecksumTests):
+    pass
 
 
-class TestCreateOnlyWrites(ConditionTests):
+class TestCreateOnlyWrites(OnThreads, ConditionTests):
     """Allowed by the configuration: they hold but for races, which Swift does not decide."""
-
-    @pytest.fixture
-    def face(self) -> str:
-        return "Store"
 
     @pytest.fixture
     def harness(self, allowing: SwiftHarness) -> SwiftHarness:
         return allowing
 
-    def test_create_only_race_has_exactly_one_winner(self, store: Store, bucket: str) -> None:
+    def test_create_only_race_has_exactly_one_winner(
+        self, store: Store, account: Account, bucket: str
+    ) -> None:
         wins = race_to_create([store] * 4, bucket)
         assert wins >= 1
 
@@ -174,21 +169,13 @@ class TestCreateOnlyWrites(ConditionTests):
             assert race_to_create([store, other] * 2, bucket) >= 1
 
 
-class TestSwiftUnderPassThrough(SomeThemes):
-    @pytest.fixture
-    def face(self) -> str:
-        return "Store"
-
+class TestSwiftUnderPassThrough(OnThreads, SomeThemes):
     @pytest.fixture
     def harness(self, passed_through: Harness) -> Harness:
         return passed_through
 
 
-class TestSwiftUnderFailover(SomeThemes):
-    @pytest.fixture
-    def face(self) -> str:
-        return "AsyncStore"
-
+class TestSwiftUnderFailover(OnAsyncio, SomeThemes):
     @pytest.fixture
     def harness(self, failover: Harness) -> Harness:
         return failover
