@@ -49,7 +49,9 @@ log_address = /nonexistent
 disable_fallocate = true
 fallocate_reserve = 0
 recon_cache_path = {folder}/cache
-container_update_timeout = 3
+conn_timeout = 10
+node_timeout = 30
+container_update_timeout = 30
 [app:{name}-server]
 use = egg:swift#{name}
 log_requests = false
