@@ -462,8 +462,7 @@ class S3Driver(AdministeredS3):
     ) -> Flow[None]:
         """See `Driver`."""
         messages.refuse_options(options.vendor_options)
-        etag = options.if_match
-        headers = {} if etag is None else {"if-match": quoted(etag)}
+        headers = {} if options.if_match is None else {"if-match": quoted(options.if_match)}
         yield from self._send(
             ctx, "DELETE", bucket, key, messages.version_query(options.version), headers
         )

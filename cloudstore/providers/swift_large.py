@@ -74,6 +74,9 @@ ROUNDS = 3
 EXPIRY_MARGIN_SECONDS = 24 * 3600
 """So much later than their object its segments expire: whoever reads it then may go on."""
 
+KEYS_SHOWN = 20
+"""Of a batch, in a warning."""
+
 NEWEST = {"x-newest": "true"}
 """Has a proxy ask all replicas, for what decides whether segments may go."""
 
@@ -121,9 +124,10 @@ class LargeObjects(SwiftRequests):
                     return
                 after = rows[-1]["name"]
         except CloudStoreError as exc:
-            log.warning(
-                "segments of former objects in %s are left until they are aborted: %s", bucket, exc
-            )
+            named = ", ".join(f"{bucket}/{key}" for key in keys[:KEYS_SHOWN])
+            if len(keys) > KEYS_SHOWN:
+                named += f" and {len(keys) - KEYS_SHOWN} more"
+            log.warning("segments of what was %s are left until they are aborted: %s", named, exc)
 
     def _remove_if_left(self, ctx: OpContext, ref: UploadRef) -> Flow[None]:
         if not (yield from self._is_live(ctx, ref)):

@@ -419,9 +419,7 @@ class _Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes in one."""
-        found = KEY.search(record.getMessage())
-        if found is not None:
-            self.about[found[0]] += 1
+        self.about.update(found[0] for found in KEY.finditer(record.getMessage()))
 
 
 async def _count_tasks() -> int:
