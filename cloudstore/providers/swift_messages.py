@@ -32,7 +32,7 @@ from ..model import (
 )
 from ..wire.dates import http_time, iso_time
 from ..wire.objects import described, etag_of, read_conditions
-from ..wire.ranges import range_header
+from ..wire.ranges import answered_range, range_header, stated_length
 
 __all__ = [
     "ACCOUNT_META",
@@ -99,7 +99,6 @@ LAST_CODE_POINT = "\U0010ffff"
 EMPTY = "=?UTF-8?Q??="
 """In the place of an empty value, by which Swift means "remove this": RFC 2047's word for nothing."""
 
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})\Z")
 _COUNT = re.compile(r"[0-9]{1,19}\Z")
 _MD5 = re.compile(r"[0-9a-f]{32}\Z")
 _PLAIN = re.compile(r"(?! )[ -$&-~]+(?<! )\Z")
@@ -397,21 +396,6 @@ def temp_url_query(
 # --- answers --------------------------------------------------------------------------------------
 
 
-def stated_length(answer: Response) -> int:
-    """How long an object is.
-
-    Raises:
-        UnexpectedResponseError: the answer does not say.
-    """
-    try:
-        length = int(answer.headers["content-length"])
-    except (KeyError, ValueError):
-        length = -1
-    if length < 0:
-        raise UnexpectedResponseError("the answer does not say how long the object is")
-    return length
-
-
 def written_at(answer: Response) -> str:
     """When an object was written, in the words of a listing; later than all where nothing says it."""
     moment = _moment(answer.headers.get("x-timestamp", "")) or datetime.max.replace(tzinfo=UTC)
@@ -430,16 +414,7 @@ def opened(key: str, span: ByteRange, answer: Response) -> GetResult:
     Raises:
         RangeNotSatisfiableError, UnexpectedResponseError
     """
-    if answer.status == 206:
-        found = _CONTENT_RANGE.match(answer.headers.get("content-range", ""))
-        if found is None:
-            raise UnexpectedResponseError("a part of the object came, and not which")
-        start, end, size = int(found[1]), int(found[2]) + 1, int(found[3])
-    else:
-        start, size = 0, stated_length(answer)
-        end = size
-    if (start, end) != span.resolve(size):
-        raise UnexpectedResponseError(f"the bytes {start} to {end} came, which were not asked for")
+    start, end, size = answered_range(span, answer)
     info = object_info(key, answer.headers, size)
     return GetResult(info, answer.body or BytesBody(b""), start, end)
 

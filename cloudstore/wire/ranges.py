@@ -27,9 +27,12 @@ def stated_length(answer: Response) -> int:
         UnexpectedResponseError: the answer does not say.
     """
     try:
-        return int(answer.headers["content-length"])
+        length = int(answer.headers["content-length"])
     except (KeyError, ValueError):
-        raise UnexpectedResponseError("the answer does not say how long the object is") from None
+        length = -1
+    if length < 0:
+        raise UnexpectedResponseError("the answer does not say how long the object is")
+    return length
 
 
 def answered_range(span: ByteRange, answer: Response) -> tuple[int, int, int]:
