@@ -2,7 +2,7 @@
 #
 # All of it works from a fresh clone: the first target that needs Python makes ./.venv and installs
 # into it with pip; a second run finds the stamp files below and starts at once; a changed
-# pyproject.toml installs again. Nothing outside this folder is written.
+# pyproject.toml or constraints.txt installs again. Nothing outside this folder is written.
 #
 #   make test PYTHON=/path/to/python3.12    uses that Python
 #   make clean                              removes what was made
@@ -22,10 +22,12 @@ SOAK =
 
 VENV = .venv
 RUN = $(VENV)/bin/python
-# The cache of pip stays in the tree as well.
+# The cache of pip stays in the tree as well. What the tools stand on is pinned too: a new release of
+# one of a hundred packages must not break a build of yesterday.
 PIP = PIP_CACHE_DIR="$$PWD/$(VENV)/pip-cache" PIP_USER=0 $(RUN) -m pip --disable-pip-version-check
+INSTALL = $(PIP) install --quiet --constraint constraints.txt
 
-.PHONY: help demo test lint unittest docs conformance matrix bench fuzz soak coverage clean
+.PHONY: help demo test lint unittest docs conformance matrix bench fuzz soak coverage constraints clean
 .NOTPARALLEL:
 
 help:
@@ -39,6 +41,7 @@ help:
 	@echo "make fuzz      hostile servers, guided by coverage; FUZZ_SECONDS=60 for each of FUZZ_TARGETS"
 	@echo "make soak      threads and tasks over connections that break; SOAK_SECONDS=600 for each of SOAK_VENDORS"
 	@echo "make coverage  which lines the tests run"
+	@echo "make constraints  the newest packages that the tools may stand on, into constraints.txt"
 	@echo "make clean     remove what was made"
 
 demo: $(VENV)/base
@@ -81,10 +84,18 @@ coverage: $(VENV)/dev
 	$(RUN) -m coverage combine -q
 	$(RUN) -m coverage report
 
+# Atheris is another one for each Python, so that pyproject.toml pins it.
+constraints:
+	rm -rf $(VENV)
+	: > constraints.txt
+	$(MAKE) $(VENV)/dev $(VENV)/bench
+	$(PIP) freeze --exclude-editable > constraints.txt
+	@touch $(VENV)/base $(VENV)/dev $(VENV)/bench
+
 clean:
 	rm -rf $(VENV) build dist demo-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 
-$(VENV)/base: pyproject.toml
+$(VENV)/base: pyproject.toml constraints.txt
 	@found=; \
 	for python in $(PYTHON); do \
 	    if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
@@ -100,20 +111,20 @@ $(VENV)/base: pyproject.toml
 	    rm -rf $(VENV) && "$$found" -m venv $(VENV); \
 	fi
 	@$(PIP) install --quiet --upgrade pip
-	@$(PIP) install --quiet --editable .
+	@$(INSTALL) --editable .
 	@touch $@
 
 $(VENV)/dev: $(VENV)/base
 	@echo "Installing the tools for tests and documentation"
-	@$(PIP) install --quiet --group test --group docs
+	@$(INSTALL) --group test --group docs
 	@touch $@
 
 $(VENV)/bench: $(VENV)/base
 	@echo "Installing what is measured against"
-	@$(PIP) install --quiet --group bench
+	@$(INSTALL) --group bench
 	@touch $@
 
 $(VENV)/fuzz: $(VENV)/dev
 	@echo "Installing the fuzzer"
-	@$(PIP) install --quiet --group fuzz
+	@$(INSTALL) --group fuzz
 	@touch $@

@@ -23,6 +23,8 @@ CONFIGURATION = """
 connection = sqlite:///{folder}/keystone.db
 [fernet_tokens]
 key_repository = {folder}/fernet_tokens
+[fernet_receipts]
+key_repository = {folder}/fernet_receipts
 [credential]
 key_repository = {folder}/credential
 [cache]
@@ -63,9 +65,9 @@ class Handler(WSGIRequestHandler):
 
 
 def make_keys(folder: Path) -> None:
-    """Of fernet, for tokens and for stored credentials."""
+    """Of fernet, for tokens, for receipts (of who has half signed in) and for stored credentials."""
     keys = import_module("keystone.common.fernet_utils").FernetUtils
-    for group in ("fernet_tokens", "credential"):
+    for group in ("fernet_tokens", "fernet_receipts", "credential"):
         (folder / group).mkdir(mode=0o700)
         made = keys(str(folder / group), 3, group)
         made.initialize_key_repository()
