@@ -15,6 +15,8 @@ The effects are few on purpose:
 `Sleep`     let time pass
 `Gather`    run flows side by side and have all their results
 `Race`      run flows side by side, started one after the other; the first success wins
+`Spawn`     start a flow that goes on while this one does, and after it: a `Branch`
+`Join`      wait until one of several branches has ended
 `Once`      a value that is made once and shared: a token, a region
 ========== =====================================================================================
 
@@ -62,6 +64,7 @@ from .policy import RetryPolicy
 
 __all__ = [
     "AllFailedError",
+    "Branch",
     "Call",
     "Clock",
     "Driver",
@@ -71,6 +74,7 @@ __all__ = [
     "FlowCancelled",
     "Gather",
     "GetResult",
+    "Join",
     "Once",
     "OnceValue",
     "OpContext",
@@ -79,6 +83,7 @@ __all__ = [
     "Request",
     "Response",
     "Sleep",
+    "Spawn",
     "Stream",
     "SystemClock",
 ]
@@ -295,6 +300,51 @@ class Race(Effect):
         self.flows = flows
         self.stagger = stagger
         self.discard = discard
+
+
+class Branch(ABC):
+    """A flow that was started by `Spawn`, on the runner that started it.
+
+    It may outlive the flow that started it, and the operation: a writer's parts are on their way
+    while its user makes the next. Whoever holds it joins it, after `cancel` where it is not wanted
+    any more; an error that nobody asks for is lost.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """Whether it has ended."""
+
+    @abstractmethod
+    def result(self) -> Any:
+        """Of one that is done: what the flow returned; raises what it raised."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Has `FlowCancelled` thrown where it waits; does not wait for its end."""
+
+
+class Spawn(Effect):
+    """Start `flow`; the result is its `Branch`, at once."""
+
+    __slots__ = ("flow",)
+
+    def __init__(self, flow: Flow[Any]) -> None:
+        self.flow = flow
+
+
+class Join(Effect):
+    """Wait until at least one of `branches`, of which there is one at least, is done.
+
+    The result is None: what became of each, the branches say.
+    """
+
+    __slots__ = ("branches",)
+
+    def __init__(self, branches: Sequence[Branch]) -> None:
+        self.branches = branches
 
 
 @dataclass(slots=True)

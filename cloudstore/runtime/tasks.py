@@ -1,4 +1,4 @@
-"""The runner for asyncio: a flow runs in the caller's task; `Gather` and `Race` make others.
+"""The runner for asyncio: a flow runs in the caller's task; flows side by side have tasks of their own.
 
 A `Call` that may block goes to the loop's thread pool. A thread cannot be stopped, so a task that is
 cancelled meanwhile waits for it and then lets the flow clean up: nothing is torn down under a running
@@ -16,11 +16,13 @@ from typing import Any, Protocol, TypeVar
 
 from ..driver import (
     AllFailedError,
+    Branch,
     Call,
     Effect,
     Flow,
     FlowCancelled,
     Gather,
+    Join,
     Once,
     OpContext,
     Race,
@@ -28,6 +30,7 @@ from ..driver import (
     Request,
     Response,
     Sleep,
+    Spawn,
 )
 from ..errors import CloudStoreError, DeadlineExceededError
 from ..fork import reset_in_child
@@ -73,18 +76,21 @@ class AsyncRunner:
         self._cells = Cells()
         self._flights: dict[tuple[object, object, str], asyncio.Future[None]] = {}
         self._losers: set[asyncio.Task[Any]] = set()
+        self._spawned: set[asyncio.Task[Any]] = set()
         reset_in_child(self)
 
     def after_fork_in_child(self) -> None:
         """The parent's loop and its tasks do not run here."""
         self._flights = {}
         self._losers = set()
+        self._spawned = set()
         self._budgets.after_fork()
 
     async def close(self) -> None:
-        """Waits for cancelled branches of this loop to end, and closes connections."""
+        """Waits for the branches of this loop to end, and closes connections."""
         loop = asyncio.get_running_loop()
-        ending = [task for task in self._losers if task.get_loop() is loop]
+        side_by_side = self._losers | self._spawned
+        ending = [task for task in side_by_side if task.get_loop() is loop]
         await asyncio.gather(*ending, return_exceptions=True)
         if self._transport is not None:
             await self._transport.close()
@@ -161,6 +167,11 @@ class AsyncRunner:
                 return await self._gather(effect)
             case Race():
                 return await self._race(effect)
+            case Spawn():
+                return self._spawn(effect.flow)
+            case Join():
+                await _join(effect)
+                return None
         raise TypeError(f"a flow yielded {effect!r}, which is no effect")
 
     @property
@@ -209,6 +220,16 @@ class AsyncRunner:
             del self._flights[flight_name]
             if not flight.done():
                 flight.set_result(None)
+
+    def _spawn(self, flow: Flow[Any]) -> Branch:
+        task = asyncio.create_task(self.run(flow))
+        self._spawned.add(task)  # asyncio itself would forget it, running
+        task.add_done_callback(self._ended)
+        return _SpawnedBranch(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._spawned.discard(task)
+        _error_of(task)
 
     async def _gather(self, effect: Gather) -> list[Any]:
         flows = iter(effect.flows)
@@ -276,6 +297,32 @@ class AsyncRunner:
             self._losers.add(task)
             task.cancel()
             task.add_done_callback(ended)
+
+
+class _SpawnedBranch(Branch):
+    """A flow in a task of its own."""
+
+    __slots__ = ("task",)
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
+
+    @property
+    def done(self) -> bool:
+        return self.task.done()
+
+    def result(self) -> Any:
+        if self.task.cancelled():
+            raise FlowCancelled
+        return self.task.result()
+
+    def cancel(self) -> None:
+        self.task.cancel()
+
+
+async def _join(effect: Join) -> None:
+    tasks = [branch.task for branch in effect.branches if isinstance(branch, _SpawnedBranch)]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def _call(call: Call) -> Any:

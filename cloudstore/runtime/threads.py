@@ -1,4 +1,4 @@
-"""The runner for threads: a flow runs in the caller's thread; `Gather` and `Race` borrow others.
+"""The runner for threads: a flow runs in the caller's thread; flows side by side borrow others.
 
 A simple operation costs no thread hand-over. Cancellation is cooperative: a branch that is no longer
 wanted gets `FlowCancelled` at its next effect, and what it waits for meanwhile (a pause, a connection)
@@ -8,20 +8,23 @@ is woken or closed.
 from __future__ import annotations
 
 import copy
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol, TypeVar
 
 from ..driver import (
     AllFailedError,
+    Branch,
     Call,
     Effect,
     Flow,
     FlowCancelled,
     Gather,
+    Join,
     Once,
     OpContext,
     Race,
@@ -29,8 +32,9 @@ from ..driver import (
     Request,
     Response,
     Sleep,
+    Spawn,
 )
-from ..errors import CloudStoreError, DeadlineExceededError
+from ..errors import CloudStoreError, DeadlineExceededError, StoreClosedError
 from ..fork import reset_in_child
 from .attempts import (
     Attempt,
@@ -199,6 +203,10 @@ class SyncRunner:
                 return _Gathering(self, effect, scope).result()
             case Race():
                 return _Racing(self, effect, scope).result()
+            case Spawn():
+                return _SpawnedBranch(self, effect.flow)
+            case Join():
+                return _join(effect, scope)
         raise TypeError(f"a flow yielded {effect!r}, which is no effect")
 
     def _recv(self, effect: Recv, scope: Scope | None) -> int:
@@ -257,12 +265,12 @@ class SyncRunner:
                 self._flights.pop(name, None)
             flight.landed.set()
 
-    def submit(self, work: Callable[[], None]) -> None:
+    def submit(self, work: Callable[[], T]) -> Future[T]:
         """Runs `work` in another thread."""
         with self._lock:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="cloudstore")
-            self._pool.submit(work)
+            return self._pool.submit(work)
 
 
 class _Flight:
@@ -286,6 +294,51 @@ class _Flight:
         if scope is not None and scope.cancelled:
             raise FlowCancelled
         check_deadline(ctx)
+
+
+class _SpawnedBranch(Branch):
+    """A flow in a thread of its own."""
+
+    __slots__ = ("_scope", "ending", "pid")
+
+    def __init__(self, runner: SyncRunner, flow: Flow[Any]) -> None:
+        self._scope = Scope()
+        self.pid = os.getpid()
+        self.ending = runner.submit(lambda: runner.run(flow, self._scope))
+
+    @property
+    def done(self) -> bool:
+        return self.ending.done()
+
+    def result(self) -> Any:
+        return self.ending.result()
+
+    def cancel(self) -> None:
+        self._scope.cancel()
+
+
+def _join(effect: Join, scope: Scope | None) -> None:
+    waited_for: list[Future[Any]] = []
+    for branch in effect.branches:
+        assert isinstance(branch, _SpawnedBranch)
+        if branch.pid != os.getpid():
+            raise StoreClosedError("this was begun before the process forked, and goes on there")
+        waited_for.append(branch.ending)
+    if scope is None:
+        wait(waited_for, return_when=FIRST_COMPLETED)
+        return
+    cancelled: Future[Any] = Future()
+
+    def wake() -> None:
+        cancelled.set_result(None)
+
+    scope.attach(wake)
+    try:
+        wait([*waited_for, cancelled], return_when=FIRST_COMPLETED)
+    finally:
+        scope.detach(wake)
+    if scope.cancelled:
+        raise FlowCancelled
 
 
 class _Branches(ABC):

@@ -23,11 +23,13 @@ from typing import Any, Protocol, TypeVar
 
 from ..driver import (
     AllFailedError,
+    Branch,
     Call,
     Effect,
     Flow,
     FlowCancelled,
     Gather,
+    Join,
     Once,
     OpContext,
     Race,
@@ -35,6 +37,7 @@ from ..driver import (
     Request,
     Response,
     Sleep,
+    Spawn,
 )
 from ..errors import CloudStoreError, DeadlineExceededError
 from ..policy import RetryPolicy
@@ -88,7 +91,7 @@ class SimulatedTask:
 
     Attributes:
         name: for messages.
-        parent: the task whose `Gather` or `Race` began it, or None.
+        parent: the task whose `Gather`, `Race` or `Spawn` began it, or None.
         done: whether it has ended, by `result` or by `error`, or has crashed.
         crashed: whether it was stopped dead; it then has neither.
         steps: how many effects it has had performed.
@@ -138,7 +141,7 @@ class Simulation:
 
     Attributes:
         clock, random: give them to whatever the flows are made of.
-        tasks: all that there were, branches of `Gather` and `Race` included.
+        tasks: all that there were, branches of `Gather`, `Race` and `Spawn` included.
     """
 
     def __init__(self, seed: int, transport: SimulatedTransport | None = None) -> None:
@@ -290,6 +293,10 @@ class Simulation:
                 return _Racing(self, task, effect)
             case Sleep():
                 return _Pause(self.clock.monotonic() + effect.seconds)
+            case Spawn():
+                return _Spawning(self, task, effect)
+            case Join():
+                return _Joining(effect)
         return _Action(self, effect)
 
     # --- effects ---
@@ -451,6 +458,54 @@ class _Landing(_Wait):
             # A copy: each operation adds to its error what it was about.
             raise copy.copy(self._flight.error) from self._flight.error
         return self._simulation.perform(self._effect)
+
+
+class _SpawnedBranch(Branch):
+    """A task that goes on by the side."""
+
+    __slots__ = ("_simulation", "_task")
+
+    def __init__(self, simulation: Simulation, task: SimulatedTask) -> None:
+        self._simulation = simulation
+        self._task = task
+
+    @property
+    def done(self) -> bool:
+        return self._task.done
+
+    def result(self) -> Any:
+        return self._task.value()
+
+    def cancel(self) -> None:
+        self._simulation.cancel(self._task)
+
+
+class _Spawning(_Wait):
+    def __init__(self, simulation: Simulation, task: SimulatedTask, effect: Spawn) -> None:
+        self._simulation = simulation
+        self._task = task
+        self._effect = effect
+
+    def ready(self, now: float) -> bool:
+        return True
+
+    def finish(self) -> Branch:
+        number = sum(task.parent is self._task for task in self._simulation.tasks)
+        name = f"{self._task.name}.{number}"
+        return _SpawnedBranch(
+            self._simulation, self._simulation.spawn(self._effect.flow, name, self._task)
+        )
+
+
+class _Joining(_Wait):
+    def __init__(self, effect: Join) -> None:
+        self._branches = effect.branches
+
+    def ready(self, now: float) -> bool:
+        return any(branch.done for branch in self._branches)
+
+    def finish(self) -> None:
+        return None
 
 
 class _Branches(_Wait):

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from cloudstore import DeadlineExceededError, MemoryConfig, TransportError, UnavailableError
+from cloudstore import (
+    DeadlineExceededError,
+    MemoryConfig,
+    StoreClosedError,
+    TransportError,
+    UnavailableError,
+)
 from cloudstore.driver import (
     AllFailedError,
+    Branch,
     Call,
     Flow,
     FlowCancelled,
     Gather,
+    Join,
     Once,
     OnceValue,
     Race,
     Sleep,
+    Spawn,
 )
 from cloudstore.providers.memory import MemoryDriver
+from cloudstore.runtime.threads import SyncRunner
+
+from .runners import real_context
 
 OWNER = MemoryDriver(MemoryConfig())
 TICK = 0.05
@@ -458,3 +472,148 @@ def test_an_interrupt_reaches_the_flow_so_that_it_cleans_up(runner: Any) -> None
     with pytest.raises(KeyboardInterrupt):
         runner.run(flow())
     assert journal == ["cleaned"]
+
+
+def test_a_spawned_flow_goes_on_by_the_side(runner: Any) -> None:
+    journal = Journal()
+
+    def flow() -> Flow[list[object]]:
+        branch = yield Spawn(sleeper(journal, "a", 2))
+        at_once = branch.done
+        journal.note("spawned")
+        yield Sleep(TICK)
+        journal.note("meanwhile")
+        yield Join([branch])
+        return [at_once, branch.done, branch.result()]
+
+    assert runner.run(flow()) == [False, True, "a"]
+    assert journal.index("meanwhile") < journal.index("a ends")
+
+
+def test_join_waits_for_the_first_of_several(runner: Any) -> None:
+    journal = Journal()
+
+    def flow() -> Flow[list[str]]:
+        branches = []
+        for name, ticks in (("a", 9), ("b", 1), ("c", 5)):
+            branches.append((yield Spawn(sleeper(journal, name, ticks))))
+        ended = []
+        while branches:
+            yield Join(branches)
+            ended += [branch.result() for branch in branches if branch.done]
+            branches = [branch for branch in branches if not branch.done]
+        return ended
+
+    assert runner.run(flow()) == ["b", "c", "a"]
+
+
+def test_a_branch_raises_what_its_flow_raised_to_whoever_asks(runner: Any) -> None:
+    journal = Journal()
+    error = UnavailableError("a failed")
+
+    def flow() -> Flow[object]:
+        branch = yield Spawn(sleeper(journal, "a", 1, error))
+        yield Join([branch])
+        try:
+            branch.result()
+        except UnavailableError as exc:
+            return exc
+        return None
+
+    assert runner.run(flow()) is error
+
+
+def test_a_cancelled_branch_cleans_up_before_it_is_done(runner: Any) -> None:
+    journal = Journal()
+
+    def careful() -> Flow[None]:
+        try:
+            yield Sleep(100 * TICK)
+        finally:
+            yield Sleep(TICK)
+            journal.note("cleaned up")
+
+    def flow() -> Flow[str]:
+        branch = yield Spawn(careful())
+        yield Sleep(TICK)
+        branch.cancel()
+        yield Join([branch])
+        journal.note("joined")
+        try:
+            branch.result()
+        except FlowCancelled:
+            return "cancelled"
+        return ""
+
+    assert runner.run(flow()) == "cancelled"
+    assert journal == ["cleaned up", "joined"]
+
+
+def test_a_flow_that_is_cancelled_while_it_joins_can_end_its_branches(runner: Any) -> None:
+    journal = Journal()
+
+    def joining() -> Flow[None]:
+        branch: Branch = yield Spawn(sleeper(journal, "branch", 100))
+        try:
+            yield Join([branch])
+        finally:
+            branch.cancel()
+            yield Join([branch])
+            journal.note("ended")
+
+    def failing() -> Flow[None]:
+        yield Sleep(TICK)
+        raise UnavailableError("no more")
+
+    def flow() -> Flow[None]:
+        yield Gather([joining(), failing()])
+
+    with pytest.raises(UnavailableError):
+        runner.run(flow())
+    assert journal == ["branch begins", "branch is cancelled", "ended"]
+
+
+def test_a_branch_outlives_the_flow_that_spawned_it() -> None:
+    """On threads; on asyncio it does for as long as the loop."""
+    runner = SyncRunner()
+    journal = Journal()
+
+    def spawning() -> Flow[Branch]:
+        return (yield Spawn(sleeper(journal, "a", 1)))
+
+    def joining(branch: Branch) -> Flow[Any]:
+        yield Join([branch])
+        return branch.result()
+
+    branch = runner.run(spawning())
+    assert runner.run(joining(branch)) == "a"
+    runner.close()
+
+
+def test_a_branch_is_not_waited_for_in_a_forked_child() -> None:
+    runner = SyncRunner()
+    gate = threading.Event()
+    ctx = real_context(None, None)
+
+    def spawning() -> Flow[Branch]:
+        return (yield Spawn(waiting()))
+
+    def waiting() -> Flow[None]:
+        yield Call(None, ctx, gate.wait)
+
+    def joining(branch: Branch) -> Flow[None]:
+        yield Join([branch])
+
+    branch = runner.run(spawning())
+    child = os.fork()
+    if child == 0:
+        try:
+            runner.run(joining(branch))
+        except StoreClosedError:
+            os._exit(7)
+        finally:
+            os._exit(1)
+    gate.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    runner.run(joining(branch))
+    runner.close()
