@@ -14,7 +14,6 @@ from typing import Any, Self, TypeVar, Unpack
 from .bucket import AsyncBucket
 from .capabilities import Capabilities
 from .config import Config
-from .downloads import download_to_file
 from .driver import Driver, Flow, OpContext
 from .errors import InvalidArgumentError, StoreClosedError
 from .events import Observer
@@ -44,7 +43,8 @@ from .options import CopyOptions, ReadOptions, VendorOptions, WriteOptions
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .runtime.tasks import AsyncRunner, AsyncTransport
 from .sources import AsyncData
-from .uploads import Progress
+from .transfer.download import download_to_file
+from .transfer.upload import Progress
 from .writer import AsyncObjectWriter
 
 __all__ = ["AsyncStore"]

@@ -22,7 +22,7 @@ from .model import (
 )
 from .object import AsyncObject, AsyncObjectOpening, Object, ObjectList
 from .options import CopyOptions, ReadOptions, VendorOptions, WriteOptions
-from .uploads import Progress
+from .transfer.upload import Progress
 
 if TYPE_CHECKING:
     from .aio import AsyncStore

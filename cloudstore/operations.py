@@ -57,16 +57,8 @@ from .model import (
 from .options import HeaderOptions
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .sources import open_source
-from .uploads import (
-    Progress,
-    StreamedUpload,
-    abort_upload,
-    begin_upload,
-    complete_upload,
-    settle,
-    upload,
-    with_new_write_id,
-)
+from .transfer.upload import Progress, StreamedUpload, upload
+from .writes import abort_upload, begin_upload, complete_upload, settle, with_new_write_id
 
 __all__ = ["Operations", "visible_metadata"]
 
@@ -314,7 +306,7 @@ class Operations:
         self._check(bucket, key)
         yield from self._ready(ctx)
         checked = self._put_options(options)
-        return StreamedUpload(self.driver, ctx, bucket, key, checked, self._transfer, progress, None)
+        return StreamedUpload(self.driver, ctx, bucket, key, checked, self._transfer, progress)
 
     def _put_options(self, options: Mapping[str, Any]) -> PutOptions:
         checked = arguments.checked(arguments.put_options, self.driver, options)

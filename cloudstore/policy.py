@@ -83,17 +83,20 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferConfig:
-    """How large objects are cut.
+    """How large objects are cut, and how much of them is under way.
 
     Attributes:
         part_size: bytes of a part of a multipart upload, and of the buffer for a source that can be
             read only once. Fitted to the vendor's limits.
         multipart_threshold: an object of known size goes in one request up to this many bytes; None
             is where the vendor gains from parts, and its own limit always wins.
+        max_concurrency: how many parts of one transfer are under way at a time. Times `part_size`, it
+            is the memory that a transfer takes, whatever the object.
     """
 
     part_size: int = 8 * MIB
     multipart_threshold: int | None = None
+    max_concurrency: int = 8
 
     def __post_init__(self) -> None:
         _check(self, least=1, none_allowed=("multipart_threshold",))

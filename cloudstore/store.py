@@ -15,7 +15,6 @@ from typing import Any, Self, TypeVar, Unpack
 from .bucket import Bucket
 from .capabilities import Capabilities
 from .config import Config
-from .downloads import download_to_file
 from .driver import Driver, Flow, OpContext
 from .errors import InvalidArgumentError, StoreClosedError
 from .events import Observer
@@ -45,7 +44,8 @@ from .options import CopyOptions, ReadOptions, VendorOptions, WriteOptions
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .runtime.threads import SyncRunner, SyncTransport
 from .sources import Data
-from .uploads import Progress
+from .transfer.download import download_to_file
+from .transfer.upload import Progress
 from .writer import ObjectWriter
 
 __all__ = ["Store"]

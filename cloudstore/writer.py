@@ -11,7 +11,7 @@ from typing import Any, Self
 from .driver import Flow
 from .errors import StoreClosedError
 from .model import PutResult
-from .uploads import StreamedUpload
+from .transfer.upload import StreamedUpload
 
 __all__ = ["AsyncObjectWriter", "ObjectWriter"]
 

@@ -51,9 +51,9 @@ from ..model import (
     UploadRef,
 )
 from ..preconditions import check_read
-from ..uploads import WRITE_ID
 from ..wire.qiniu_signing import FORM_TYPE, encoded_entry, urlsafe
 from ..wire.sigv4 import encode_path, encode_query
+from ..writes import WRITE_ID
 from . import qiniu_errors as errors
 from . import qiniu_messages as messages
 from .qiniu_account import JSON_TYPE, TOKEN_SECONDS, QiniuAccount

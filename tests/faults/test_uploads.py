@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -145,6 +145,7 @@ def test_writer_that_breaks_off_publishes_nothing(stored: Stage, direct: Store) 
     stored.inject(Fault(cut_up_after=10_000, when=stored.vendor.begins["part"]))
     with stored.fails(TransportError, "open_writer", attempts=ATTEMPTS):
         writer.write(ALL[: 2 * PART])
+        writer.close()  # at the latest: parts are sent while the next is written
     assert writer.closed
     assert content(direct, stored) == OLD
 
@@ -361,7 +362,7 @@ def test_refusal_that_passes_is_tried_again(perform: Perform, vendor: Vendor, me
 
 def test_refusal_of_a_part_aborts(stored: Stage, direct: Store) -> None:
     kind = KINDS["parts"]
-    store = stored.store(transfer=kind.transfer)
+    store = stored.store(transfer=replace(kind.transfer, max_concurrency=1))
 
     def refuse(done: int, total: int | None) -> None:
         stored.proxy.reset_connections()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from .driver import Call, Driver, Flow, GetResult, OpContext
-from .errors import InvalidArgumentError
-from .model import ObjectInfo
-from .reading import ObjectReader
-from .uploads import Progress
+from ..driver import Call, Driver, Flow, GetResult, OpContext
+from ..errors import InvalidArgumentError
+from ..model import ObjectInfo
+from ..reading import ObjectReader
+from .upload import Progress
 
 __all__ = ["download_to_file"]
 
