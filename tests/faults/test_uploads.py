@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -115,7 +116,9 @@ def test_upload_that_always_breaks_off_leaves_what_was_there(
     ) as caught:
         store.create_object(stored.bucket, stored.key, ALL[: kind.size])
     sent = stored.of("part" if kind.in_parts else "put")
-    assert ATTEMPTS <= len(sent) <= ATTEMPTS + was_kept(stored)
+    of_each = Counter(request.target for request in sent)
+    # Of parts that are sent side by side, any may find a connection that was kept.
+    assert ATTEMPTS <= max(of_each.values()) <= ATTEMPTS + (kind.in_parts or was_kept(stored))
     if not kind.fits_buffers:
         assert caught.value.outcome == "not_applied"
         assert not any(request.is_whole for request in sent)
