@@ -43,8 +43,7 @@ from .options import CopyOptions, ReadOptions, VendorOptions, WriteOptions
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .runtime.tasks import AsyncRunner, AsyncTransport
 from .sources import AsyncData
-from .transfer.download import download_to_file
-from .transfer.upload import Progress
+from .transfer.progress import Progress
 from .writer import AsyncObjectWriter
 
 __all__ = ["AsyncStore"]
@@ -215,12 +214,12 @@ class AsyncStore:
         *,
         progress: Progress | None = None,
         timeout: Seconds = None,
+        resume: bool = False,
         **options: Unpack[ReadOptions],
     ) -> AsyncObject:
         """See `Store.get_object_to_file`."""
         ctx = self._context("get_object_to_file", bucket, key, timeout)
-        opened = await self._run(ctx, self._operations.get_object(ctx, bucket, key, options))
-        flow = download_to_file(self._driver, ctx, bucket, key, opened, path, progress)
+        flow = self._operations.download(ctx, bucket, key, path, options, progress, resume=resume)
         return AsyncObject(self, bucket, await self._run(ctx, flow))
 
     async def head_object(

@@ -22,7 +22,7 @@ from .model import (
 )
 from .object import AsyncObject, AsyncObjectOpening, Object, ObjectList
 from .options import CopyOptions, ReadOptions, VendorOptions, WriteOptions
-from .transfer.upload import Progress
+from .transfer.progress import Progress
 
 if TYPE_CHECKING:
     from .aio import AsyncStore
@@ -207,12 +207,14 @@ class Bucket(_BucketBase):
         *,
         progress: Progress | None = None,
         timeout: Seconds = None,
+        resume: bool = False,
         **options: Unpack[ReadOptions],
     ) -> Object:
         """See `Store.get_object_to_file`."""
+        full = self._full(key)
         return self._own(
             self._store.get_object_to_file(
-                self.name, self._full(key), path, progress=progress, timeout=timeout, **options
+                self.name, full, path, progress=progress, timeout=timeout, resume=resume, **options
             )
         )
 
@@ -539,12 +541,14 @@ class AsyncBucket(_BucketBase):
         *,
         progress: Progress | None = None,
         timeout: Seconds = None,
+        resume: bool = False,
         **options: Unpack[ReadOptions],
     ) -> AsyncObject:
         """See `Store.get_object_to_file`."""
+        full = self._full(key)
         return self._own(
             await self._store.get_object_to_file(
-                self.name, self._full(key), path, progress=progress, timeout=timeout, **options
+                self.name, full, path, progress=progress, timeout=timeout, resume=resume, **options
             )
         )
 

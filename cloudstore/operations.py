@@ -7,6 +7,7 @@ metadata, walking pages. No I/O: the faces run these flows.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -57,7 +58,9 @@ from .model import (
 from .options import HeaderOptions
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .sources import open_source
-from .transfer.upload import Progress, StreamedUpload, upload
+from .transfer.download import download_to_file
+from .transfer.progress import Progress
+from .transfer.upload import StreamedUpload, upload
 from .writes import abort_upload, begin_upload, complete_upload, settle, with_new_write_id
 
 __all__ = ["Operations", "visible_metadata"]
@@ -241,6 +244,28 @@ class Operations:
         except NotFoundError as exc:
             yield from self._which_is_missing(ctx, bucket, exc)
             raise
+
+    def download(
+        self,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        path: str | os.PathLike[str],
+        options: Mapping[str, Any],
+        progress: Progress | None,
+        *,
+        resume: bool,
+    ) -> Flow[ObjectInfo]:
+        """See `Store.get_object_to_file`."""
+        if resume:
+            yield from self._ready(ctx)
+            require(self.driver, "ranges")
+        opened = yield from self.get_object(ctx, bucket, key, options)
+        return (
+            yield from download_to_file(
+                self.driver, ctx, bucket, key, opened, path, self._transfer, progress, resume=resume
+            )
+        )
 
     def head_object(
         self, ctx: OpContext, bucket: str, key: str, options: Mapping[str, Any]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Self
 
 from .bodies import Body, BytesBody
 from .checksums import Hasher, new_hasher
@@ -26,7 +27,7 @@ from .errors import (
 from .missing import which_is_missing
 from .model import ByteRange, GetOptions, ObjectInfo
 
-__all__ = ["ObjectReader"]
+__all__ = ["VERIFY_WITH", "ObjectReader"]
 
 VERIFY_WITH = ("crc32", "sha256", "sha1", "md5")
 """Which of several checksums is verified: the cheapest first."""
@@ -97,6 +98,28 @@ class ObjectReader:
         self._end = info.size
         if opened is not None:
             self._adopt(opened)
+
+    @classmethod
+    def of_region(
+        cls,
+        driver: Driver,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        info: ObjectInfo,
+        start: int,
+        end: int,
+        body: Body | None,
+    ) -> Self:
+        """A reader of the bytes ``[start, end)`` of this very version of an object.
+
+        Args:
+            body: has them next, and perhaps more; None asks for them at the first read.
+        """
+        reader = cls(driver, lambda: ctx, bucket, key, info, None)
+        reader._start, reader._end, reader._pinned = start, end, True
+        reader._body, reader._body_at = body, 0
+        return reader
 
     def _adopt(self, opened: GetResult) -> None:
         self.info = opened.info

@@ -44,8 +44,7 @@ from .options import CopyOptions, ReadOptions, VendorOptions, WriteOptions
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .runtime.threads import SyncRunner, SyncTransport
 from .sources import Data
-from .transfer.download import download_to_file
-from .transfer.upload import Progress
+from .transfer.progress import Progress
 from .writer import ObjectWriter
 
 __all__ = ["Store"]
@@ -259,17 +258,25 @@ class Store:
         *,
         progress: Progress | None = None,
         timeout: Seconds = None,
+        resume: bool = False,
         **options: Unpack[ReadOptions],
     ) -> Object:
         """Reads an object into a file, which is replaced whole and verified, or not at all.
 
+        What is large comes in parts side by side, all of one version of the object.
+
+        Args:
+            resume: what came of a large object stays where the call fails or the process ends, as
+                ``PATH.….part`` and ``PATH.….part.journal``; the next such call asks for the rest only,
+                if the object is the same still.
+
         Raises:
-            OSError: the file cannot be written.
+            OSError: the file cannot be written; BlockingIOError: with `resume`, another call or
+                process is at it.
             The errors of `get_object` and `Object.read`.
         """
         ctx = self._context("get_object_to_file", bucket, key, timeout)
-        opened = self._run(ctx, self._operations.get_object(ctx, bucket, key, options))
-        flow = download_to_file(self._driver, ctx, bucket, key, opened, path, progress)
+        flow = self._operations.download(ctx, bucket, key, path, options, progress, resume=resume)
         return Object(self, bucket, self._run(ctx, flow))
 
     def head_object(

@@ -33,6 +33,8 @@ PIECE_BYTES = 64 * 1024
 SLICES_PER_SECOND = 50
 """A throttled stream moves in so many pieces a second."""
 CLOSE_SECONDS = 10.0
+HANDSHAKE_SECONDS = 5.0
+POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,6 @@ class FaultProxy:
         self._left: int | None = None
         self._choice: Choice | None = None
         self._relays: set[_Relay] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self.counts = FaultCounts()
         self._loop = asyncio.new_event_loop()
@@ -138,7 +139,14 @@ class FaultProxy:
         self._thread.start()
         try:
             self._server = self._call(
-                asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=tls, limit=PIECE_BYTES)
+                asyncio.start_server(
+                    self._accept,
+                    "127.0.0.1",
+                    0,
+                    ssl=tls,
+                    limit=PIECE_BYTES,
+                    ssl_handshake_timeout=None if tls is None else HANDSHAKE_SECONDS,
+                )
             )
         except BaseException:
             self._stop_thread()
@@ -227,11 +235,13 @@ class FaultProxy:
 
     async def _shut_down(self) -> None:
         self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        for relay in list(self._relays):
-            relay.end("reset")
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A task of asyncio's that is cancelled in a TLS handshake would leave its socket open: it ends
+        # with its client, or by the handshake's timeout.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for relay in list(self._relays):
+                relay.end("reset")
+                relay.task.cancel()
+            await asyncio.wait(others, timeout=POLL_SECONDS)
         await asyncio.sleep(0)  # transports close their sockets in the loop's next round
 
     def _take_fault(self) -> Fault | None:
@@ -243,23 +253,25 @@ class FaultProxy:
         self.counts.hits += 1
         return self._fault
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closed:
+            writer.transport.abort()
+            return
         self.counts.connections += 1
         relay = _Relay(self, reader, writer, self.counts.connections)
         if self._choice is not None:
             relay.expect(self._choice(self.counts.connections))
         self._relays.add(relay)
+        relay.task = self._loop.create_task(self._carry(relay))
+
+    async def _carry(self, relay: _Relay) -> None:
         try:
             await relay.run(self._upstream, self._upstream_tls)
-        except (OSError, EOFError, asyncio.LimitOverrunError):
-            relay.end("reset")
-        except asyncio.CancelledError:
-            relay.end("reset")
+            await relay.flush()
+        except (OSError, EOFError, asyncio.LimitOverrunError, asyncio.CancelledError):
+            pass  # a proxy of broken connections sees such
         finally:
+            relay.end("reset")  # what is closed already stays so
             self._relays.discard(relay)
 
 
@@ -268,7 +280,10 @@ class _Relay:
 
     Attributes:
         client_ended: whether the client will send no more.
+        task: in which it runs.
     """
+
+    task: asyncio.Task[None]
 
     def __init__(
         self,
@@ -307,6 +322,11 @@ class _Relay:
                 writer.transport.abort()
             else:
                 writer.close()
+
+    async def flush(self) -> None:
+        """Waits until what is closed is closed: a client may take its time to read the rest."""
+        for writer in self._writers:
+            await writer.wait_closed()
 
     def _current(self, sent: bytes = b"") -> Fault | None:
         """The fault that holds for this connection; counting begins anew with each."""

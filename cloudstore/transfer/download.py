@@ -1,19 +1,31 @@
-"""Reading an object into a file, as a flow: the file is replaced whole, verified, or not at all."""
+"""Reading an object into a file, as flows: the file is replaced whole, verified, or not at all.
+
+What is large comes by ranges side by side, all of the version that the first answer named. Memory is
+bounded by one buffer for each. A whole object is checked against what the vendor states for it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from contextlib import suppress
+from typing import Any
 
+from ..checksums import Hasher, JoinedCrc32, new_hasher
 from ..driver import Call, Driver, Flow, GetResult, OpContext
-from ..errors import InvalidArgumentError
+from ..errors import ChecksumMismatchError, InvalidArgumentError
 from ..model import ObjectInfo
-from ..reading import ObjectReader
-from .upload import Progress
+from ..policy import TransferConfig
+from ..reading import VERIFY_WITH, ObjectReader
+from .partial_file import PartialFile
+from .plan import Region, Regions
+from .progress import Progress, Tally
+from .window import Window
 
 __all__ = ["download_to_file"]
 
 BUFFER_SIZE = 1024 * 1024
+"""Bytes that are received before they are written."""
+JOURNAL_FORMAT = 1
 
 
 def download_to_file(
@@ -23,42 +35,215 @@ def download_to_file(
     key: str,
     opened: GetResult,
     path: str | os.PathLike[str],
+    transfer: TransferConfig,
     progress: Progress | None,
+    *,
+    resume: bool,
 ) -> Flow[ObjectInfo]:
     """Writes a body to a temporary file beside `path` and renames it over `path`.
 
     Raises:
         OSError: the file cannot be written; as Python raises it.
     """
-    reader = ObjectReader(driver, lambda: ctx, bucket, key, opened.info, opened)
     try:
         target = os.fspath(path)
         if not isinstance(target, str) or os.path.isdir(target):
             raise InvalidArgumentError(f"{target!r} is no path of a file")
-        part = f"{target}.{ctx.random.getrandbits(48):012x}.part"
-        fd = yield Call(None, ctx, os.open, part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        download = _Download(driver, ctx, bucket, key, opened, transfer, progress)
+        if download.goes_in_parts and resume:
+            name, identity = download.identity()
+            file = yield Call(None, ctx, PartialFile.resume, target, name, identity, download.parts)
+        else:
+            token = f"{ctx.random.getrandbits(48):012x}"
+            file = yield Call(None, ctx, PartialFile.new, target, token)
         try:
-            yield from _fill(ctx, reader, fd, progress)
-            yield Call(None, ctx, os.replace, part, target)
+            yield from download.fill(file)
+            yield Call(None, ctx, file.publish)
+        except ChecksumMismatchError:
+            file.discard()
+            raise
         except BaseException:
-            with suppress(OSError):
-                os.unlink(part)
+            if not file.is_resumable:
+                file.discard()
             raise
         finally:
-            os.close(fd)
-        return reader.info
+            file.close()
+        return opened.info
     finally:
-        reader.close()
+        opened.close()
 
 
-def _fill(ctx: OpContext, reader: ObjectReader, fd: int, progress: Progress | None) -> Flow[None]:
-    buffer = memoryview(bytearray(min(BUFFER_SIZE, max(1, reader.size))))
-    while count := (yield from reader.readinto(buffer)):
-        yield Call(None, ctx, _write_all, fd, buffer[:count])
-        if progress is not None:
-            progress(reader.position, reader.size)
+class _Download:
+    """The bytes of one answer, and of the requests that take over from it, on their way to a file."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        opened: GetResult,
+        transfer: TransferConfig,
+        progress: Progress | None,
+    ) -> None:
+        self._driver = driver
+        self._ctx = ctx
+        self._bucket = bucket
+        self._key = key
+        self._opened = opened
+        self._transfer = transfer
+        self._size = opened.end - opened.start
+        self._tally = Tally(self._size, progress)
+        self.parts = Regions(self._size, transfer.part_size)
+
+    @property
+    def goes_in_parts(self) -> bool:
+        """Whether it is large, and its version can be asked for again."""
+        info = self._opened.info
+        has_version = info.etag is not None or info.version is not None
+        is_large = self._size > 2 * self._transfer.part_size
+        return is_large and has_version and self._driver.capabilities.ranges
+
+    def identity(self) -> tuple[str, dict[str, Any]]:
+        """What is downloaded: a name for it, the same for each try, and what must be equal to go on."""
+        info = self._opened.info
+        where = [self._driver.scheme, self._driver.endpoint, self._bucket, self._key]
+        what = [info.etag, info.version, info.size, self._opened.start, self._opened.end]
+        name = hashlib.sha256("\n".join(where).encode()).hexdigest()[:12]
+        cut = {"format": JOURNAL_FORMAT, "part_size": self._transfer.part_size}
+        return name, {"where": where, "what": what, **cut}
+
+    def fill(self, file: PartialFile) -> Flow[None]:
+        """Writes all bytes, and verifies them where the vendor states a checksum."""
+        if self.goes_in_parts:
+            yield from self._fill_in_parts(file)
+        else:
+            yield from self._fill_in_order(file)
+
+    def _fill_in_order(self, file: PartialFile) -> Flow[None]:
+        reader = ObjectReader(
+            self._driver, lambda: self._ctx, self._bucket, self._key, self._opened.info, self._opened
+        )
+        yield from self._copy(file, reader, Region(1, 0, self._size))
+
+    def _fill_in_parts(self, file: PartialFile) -> Flow[None]:
+        check = _Check(self._ctx, self._opened, self.parts, file)
+        if file.noted:
+            self._tally.add(sum(self.parts.numbered(number).size for number in file.noted))
+        window, most = Window(), self._transfer.max_concurrency
+        try:
+            for region in self.parts:
+                if region.number not in file.noted:
+                    yield from window.start(self._fetch(file, check, region))
+                yield from window.wait(most - 1)
+                yield from check.advance()
+            while len(window):
+                yield from window.wait(len(window) - 1)
+                yield from check.advance()
+            yield from check.finish()
+        except GeneratorExit:
+            raise
+        except BaseException:
+            yield from window.end()
+            raise
+
+    def _fetch(self, file: PartialFile, check: _Check, region: Region) -> Flow[None]:
+        """Reads a part, the first one from the answer that is there already."""
+        opened = self._opened
+        reader = ObjectReader.of_region(
+            self._driver,
+            self._ctx,
+            self._bucket,
+            self._key,
+            opened.info,
+            opened.start + region.offset,
+            opened.start + region.offset + region.size,
+            opened.body if region.number == 1 else None,
+        )
+        crc32 = yield from self._copy(file, reader, region)
+        if file.is_resumable:
+            yield Call(None, self._ctx, file.note, region.number, crc32)
+        check.note(region.number, crc32)
+
+    def _copy(self, file: PartialFile, reader: ObjectReader, region: Region) -> Flow[int]:
+        """Copies all that a reader has to the region's place; returns its CRC-32."""
+        buffer = memoryview(bytearray(min(BUFFER_SIZE, max(1, region.size))))
+        done = crc32 = 0
+        try:
+            while done < region.size:
+                count = yield from _fill(reader, buffer[: region.size - done])
+                at = region.offset + done
+                crc32 = yield Call(None, self._ctx, file.write, buffer[:count], at, crc32)
+                done += count
+                self._tally.add(count)
+        finally:
+            reader.close()
+        return crc32
 
 
-def _write_all(fd: int, data: memoryview) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
+def _fill(reader: ObjectReader, buffer: memoryview) -> Flow[int]:
+    """Fills all of `buffer`; a body that ends before is an error of the reader's."""
+    filled = 0
+    while filled < len(buffer):
+        filled += yield from reader.readinto(buffer[filled:])
+    return filled
+
+
+class _Check:
+    """The checksum of a whole object whose parts come in any order, where the vendor states one."""
+
+    def __init__(self, ctx: OpContext, opened: GetResult, parts: Regions, file: PartialFile) -> None:
+        self._ctx = ctx
+        self._parts = parts
+        self._file = file
+        self._crc32s = dict(file.noted)
+        self._next = 1
+        self._algorithm = ""
+        self._hasher: Hasher | None = None
+        self._joined: JoinedCrc32 | None = None
+        self._stated = opened.info.checksums
+        if (opened.start, opened.end) == (0, opened.info.size):
+            self._begin()
+
+    def _begin(self) -> None:
+        self._algorithm = next((name for name in VERIFY_WITH if name in self._stated), "")
+        if self._algorithm == "crc32":
+            self._joined = JoinedCrc32(self._parts.part_size)
+        elif self._algorithm:
+            self._hasher = new_hasher(self._algorithm)
+
+    def note(self, number: int, crc32: int) -> None:
+        """A part is in the file."""
+        self._crc32s[number] = crc32
+
+    def advance(self) -> Flow[bool]:
+        """Takes in the next part in order, if it is there: what is not joined is read once more."""
+        crc32 = self._crc32s.pop(self._next, None)
+        if crc32 is None:
+            return False
+        region = self._parts.numbered(self._next)
+        self._next += 1
+        if self._joined is not None:
+            self._joined.add(crc32, region.size)
+        elif self._hasher is not None:
+            yield Call(None, self._ctx, self._hash, self._hasher, region)
+        return True
+
+    def _hash(self, hasher: Hasher, region: Region) -> None:
+        for chunk in self._file.chunks(region):
+            hasher.update(chunk)
+
+    def finish(self) -> Flow[None]:
+        """Takes in the rest, and compares.
+
+        Raises:
+            ChecksumMismatchError
+        """
+        while (yield from self.advance()):
+            pass
+        check = self._joined or self._hasher
+        if check is not None and check.hexdigest() != self._stated[self._algorithm]:
+            raise ChecksumMismatchError(
+                f"the {self._algorithm} of what came is {check.hexdigest()}, "
+                f"not {self._stated[self._algorithm]}"
+            )

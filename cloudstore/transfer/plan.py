@@ -9,7 +9,7 @@ from ..capabilities import Limits
 from ..errors import TooLargeError
 from ..policy import TransferConfig
 
-__all__ = ["Region", "buffers_at_once", "fixed_part_size", "part_size_at", "regions"]
+__all__ = ["Region", "Regions", "buffers_at_once", "fixed_part_size", "part_size_at"]
 
 PARTS_PER_SIZE = 1000
 """Of an object of unknown length: after so many parts, part size doubles. So 10,000 parts of 8 MiB
@@ -43,10 +43,23 @@ def fixed_part_size(size: int, transfer: TransferConfig, limits: Limits) -> int:
     return wanted
 
 
-def regions(size: int, part_size: int) -> Iterator[Region]:
-    """The parts of `size` bytes, in order."""
-    for index, offset in enumerate(range(0, size, part_size)):
-        yield Region(index + 1, offset, min(part_size, size - offset))
+class Regions:
+    """The parts of `size` bytes, in order; all but the last have `part_size` bytes."""
+
+    def __init__(self, size: int, part_size: int) -> None:
+        self.size = size
+        self.part_size = part_size
+
+    def __len__(self) -> int:
+        return -(-self.size // self.part_size)
+
+    def __iter__(self) -> Iterator[Region]:
+        return (self.numbered(number) for number in range(1, len(self) + 1))
+
+    def numbered(self, number: int) -> Region:
+        """The part of this number."""
+        offset = (number - 1) * self.part_size
+        return Region(number, offset, min(self.part_size, self.size - offset))
 
 
 def buffers_at_once(part_size: int, transfer: TransferConfig) -> int:

@@ -8,48 +8,23 @@ aborts the upload and leaves the old object.
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ..arguments import require
 from ..bodies import BytesPayload, FilePayload, Payload
-from ..driver import Branch, Driver, Flow, Gather, Join, OpContext, Spawn
+from ..driver import Driver, Flow, Gather, OpContext
 from ..errors import CloudStoreError, InvalidArgumentError, TooLargeError
 from ..model import CompleteOptions, Part, PutOptions, PutResult, UploadRef
 from ..policy import TransferConfig
 from ..sources import OneShot, Source
 from ..writes import abort_upload, begin_upload, complete_upload, put
-from .plan import buffers_at_once, fixed_part_size, part_size_at, regions
+from .plan import Regions, buffers_at_once, fixed_part_size, part_size_at
+from .progress import Progress, Tally
+from .window import Window
 
-__all__ = ["Progress", "StreamedUpload", "Tally", "upload"]
-
-Progress = Callable[[int, int | None], None]
-"""Told (bytes done, bytes in all or None) after each request, by one thread at a time but not always
-the same; what it raises stops the transfer."""
+__all__ = ["StreamedUpload", "upload"]
 
 log = logging.getLogger("cloudstore")
-
-
-class Tally:
-    """How many bytes are done, counted by flows that run side by side."""
-
-    def __init__(self, total: int | None, progress: Progress | None) -> None:
-        self.done = 0
-        self._total = total
-        self._progress = progress
-        self._lock = threading.Lock()
-
-    def add(self, count: int) -> None:
-        """Counts, and tells; what `progress` raises is raised."""
-        with self._lock:
-            self.done += count
-            if self._progress is not None:
-                self._progress(self.done, self._total)
-
-    def finish(self) -> None:
-        """Tells that what is done is all."""
-        if self._progress is not None and self._total is None:
-            self._progress(self.done, self.done)
 
 
 def upload(
@@ -106,7 +81,7 @@ def _carry_regions(parts: _Parts, payload: Payload, transfer: TransferConfig) ->
 
 
 def _sends(parts: _Parts, payload: Payload, part_size: int) -> Iterator[Flow[None]]:
-    for region in regions(payload.size, part_size):
+    for region in Regions(payload.size, part_size):
         yield parts.send(region.number, _slice(payload, region.offset, region.size))
 
 
@@ -234,7 +209,7 @@ class StreamedUpload:
         self._parts = _Parts(driver, ctx, bucket, key, options, self._tally)
         self._buffer = bytearray()
         self._number = 1
-        self._under_way: list[Branch] = []
+        self._window = Window()
         self.size = 0
 
     @property
@@ -272,21 +247,10 @@ class StreamedUpload:
         if not self._parts.is_begun:
             yield from self._parts.begin()
         payload, self._buffer = BytesPayload(self._buffer), bytearray()
-        self._under_way.append((yield Spawn(self._parts.send(self._number, payload))))
+        yield from self._window.start(self._parts.send(self._number, payload))
         del payload
         self._number += 1
-        yield from self._settle_down(buffers_at_once(self._part_size, self._transfer) - 1)
-
-    def _settle_down(self, most: int) -> Flow[None]:
-        """Waits until at most so many parts are under way; raises what one of them raised."""
-        while True:
-            for branch in self._under_way:
-                if branch.done:
-                    branch.result()
-            self._under_way = [branch for branch in self._under_way if not branch.done]
-            if len(self._under_way) <= most:
-                return
-            yield Join(self._under_way)
+        yield from self._window.wait(buffers_at_once(self._part_size, self._transfer) - 1)
 
     def complete(self) -> Flow[PutResult]:
         """Makes the object visible."""
@@ -294,10 +258,8 @@ class StreamedUpload:
             return (yield from self._put())
         if self._buffer:
             yield from self._flush()
-        yield from self._settle_down(0)
-        result = yield from self._parts.complete()
-        self._tally.finish()
-        return result
+        yield from self._window.wait(0)
+        return (yield from self._parts.complete())
 
     def _put(self) -> Flow[PutResult]:
         _check_one_request(self._driver, self._options)
@@ -305,16 +267,12 @@ class StreamedUpload:
         result = yield from put(
             self._driver, self._ctx, self._bucket, self._key, payload, self._options
         )
+        self._tally.total = payload.size
         self._tally.add(payload.size)
-        self._tally.finish()
         return result
 
     def abort(self) -> Flow[None]:
         """Forgets the parts. Never raises: what it cleans up after is the error that counts."""
         self._buffer = bytearray()
-        for branch in self._under_way:
-            branch.cancel()
-        while self._under_way:
-            yield Join(self._under_way)
-            self._under_way = [branch for branch in self._under_way if not branch.done]
+        yield from self._window.end()
         yield from self._parts.abort()

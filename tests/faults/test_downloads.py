@@ -16,6 +16,7 @@ from cloudstore import (
     ObjectNotFoundError,
     RetryPolicy,
     Store,
+    TransferConfig,
     TransportError,
     UnexpectedResponseError,
 )
@@ -27,6 +28,8 @@ from tests.wire.server import Peer, keep_answering, ok
 DATA = random.Random(5).randbytes(700_000)
 """More than the proxy relays at a time, less than a loopback's buffers hold."""
 CUT = 300_000
+AT_ONCE = TransferConfig(part_size=len(DATA))
+"""A file comes by one request; how parts come, test_files_in_parts.py shows."""
 Cut = Literal["close", "reset"]
 Read = Callable[[Store, Stage, Path], bytes]
 
@@ -79,7 +82,7 @@ def stored(stage: Stage, direct: Store) -> Stage:
 @READS
 def test_goes_on_at_the_very_byte(stored: Stage, direct: Store, tmp_path: Path, read: Read) -> None:
     """All that was sent before a connection is closed arrives: none of it is fetched again."""
-    store = stored.store()
+    store = stored.store(transfer=AT_ONCE)
     stored.inject(Fault(cut_down_after=CUT, cut="close"), times=1)
     assert read(store, stored, tmp_path) == DATA
     first, second = stored.requests
@@ -95,7 +98,7 @@ def test_goes_on_at_the_very_byte(stored: Stage, direct: Store, tmp_path: Path, 
 @READS
 def test_goes_on_after_a_reset(stored: Stage, tmp_path: Path, read: Read) -> None:
     """What was on its way may be lost with the connection; nothing else is fetched again."""
-    store = stored.store()
+    store = stored.store(transfer=AT_ONCE)
     stored.inject(Fault(cut_down_after=CUT, cut="reset"), times=1)
     assert read(store, stored, tmp_path) == DATA
     came, rest = bodies(stored)
@@ -284,7 +287,7 @@ def test_stream_with_a_flipped_byte_raises_in_the_place_of_its_end(stored: Stage
 @FLIPPED
 def test_file_with_a_flipped_byte_replaces_nothing(stored: Stage, tmp_path: Path, at: int) -> None:
     (tmp_path / "file").write_bytes(b"old")
-    store = stored.store()
+    store = stored.store(transfer=AT_ONCE)
     stored.inject(Fault(flip_down_at=at), times=1)
     with stored.fails(ChecksumMismatchError, "get_object_to_file"):
         store.get_object_to_file(stored.bucket, stored.key, tmp_path / "file")
