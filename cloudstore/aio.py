@@ -165,14 +165,19 @@ class AsyncStore:
         *,
         progress: Progress | None = None,
         timeout: Seconds = None,
+        resume: bool | str | PathLike[str] | UploadRef = False,
         **options: Unpack[WriteOptions],
     ) -> AsyncObject:
         """See `Store.create_object_from_file`."""
         if options.get("content_type") is None:
             options["content_type"] = guess_content_type(fspath(path))
-        return await self.create_object(
-            bucket, key, Path(path), progress=progress, timeout=timeout, **options
-        )
+        if resume is False:
+            return await self.create_object(
+                bucket, key, Path(path), progress=progress, timeout=timeout, **options
+            )
+        ctx = self._context("create_object", bucket, key, timeout)
+        flow = self._operations.create_resumably(ctx, bucket, key, path, resume, options, progress)
+        return AsyncObject(self, bucket, made_info(key, *await self._run(ctx, flow)))
 
     def open_writer(
         self,

@@ -172,12 +172,14 @@ class Bucket(_BucketBase):
         *,
         progress: Progress | None = None,
         timeout: Seconds = None,
+        resume: bool | str | PathLike[str] | UploadRef = False,
         **options: Unpack[WriteOptions],
     ) -> Object:
         """See `Store.create_object_from_file`."""
+        full = self._full(key)
         return self._own(
             self._store.create_object_from_file(
-                self.name, self._full(key), path, progress=progress, timeout=timeout, **options
+                self.name, full, path, progress=progress, timeout=timeout, resume=resume, **options
             )
         )
 
@@ -500,12 +502,14 @@ class AsyncBucket(_BucketBase):
         *,
         progress: Progress | None = None,
         timeout: Seconds = None,
+        resume: bool | str | PathLike[str] | UploadRef = False,
         **options: Unpack[WriteOptions],
     ) -> AsyncObject:
         """See `Store.create_object_from_file`."""
+        full = self._full(key)
         return self._own(
             await self._store.create_object_from_file(
-                self.name, self._full(key), path, progress=progress, timeout=timeout, **options
+                self.name, full, path, progress=progress, timeout=timeout, resume=resume, **options
             )
         )
 

@@ -12,7 +12,8 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 from . import arguments
 from .arguments import check_bucket, check_key, require
@@ -60,8 +61,9 @@ from .policy import RetryPolicy, Timeouts, TransferConfig
 from .sources import open_source
 from .transfer.download import download_to_file
 from .transfer.progress import Progress
+from .transfer.resumable import upload_resumably
 from .transfer.upload import StreamedUpload, upload
-from .writes import abort_upload, begin_upload, complete_upload, settle, with_new_write_id
+from .writes import abort_upload, all_parts, begin_upload, complete_upload, settle, with_new_write_id
 
 __all__ = ["Operations", "visible_metadata"]
 
@@ -314,6 +316,35 @@ class Operations:
         try:
             result, size = yield from upload(
                 self.driver, ctx, bucket, key, source, checked, self._transfer, progress
+            )
+        finally:
+            source.close()
+        return result, checked, size
+
+    def create_resumably(
+        self,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        path: str | os.PathLike[str],
+        resume: str | os.PathLike[str] | UploadRef | Literal[True],
+        options: Mapping[str, Any],
+        progress: Progress | None,
+    ) -> Flow[tuple[PutResult, PutOptions, int]]:
+        """See `Store.create_object_from_file`; returns what `create_object` does."""
+        self._check(bucket, key)
+        if isinstance(resume, UploadRef):
+            self._check_upload(resume)
+            if (resume.bucket, resume.key) != (bucket, key):
+                raise InvalidArgumentError(f"this upload is of {resume.bucket}/{resume.key}")
+        yield from self._ready(ctx)
+        require(self.driver, "multipart")
+        require(self.driver, "list_parts")
+        checked = self._put_options(options)
+        source = yield from open_source(ctx, Path(path), asynchronous=self._asynchronous)
+        try:
+            result, size = yield from upload_resumably(
+                self.driver, ctx, bucket, key, path, source, resume, checked, self._transfer, progress
             )
         finally:
             source.close()
@@ -635,14 +666,16 @@ class Operations:
 
     def resume_multipart(self, ctx: OpContext, ref: UploadRef) -> Flow[list[Part]]:
         """See `Store.resume_multipart_upload`: the parts that are there."""
+        self._check_upload(ref)
+        yield from self._ready(ctx)
+        return (yield from self.list_parts(ctx, ref))
+
+    def _check_upload(self, ref: UploadRef) -> None:
         if ref.vendor != self.driver.scheme:
             raise InvalidArgumentError(
                 f"this upload is of {ref.vendor!r}, the store is {self.driver.scheme!r}"
             )
         self._check(ref.bucket, ref.key)
-        yield from self._ready(ctx)
-        require(self.driver, "list_parts")
-        return (yield from self.list_parts(ctx, ref))
 
     def upload_part(self, ctx: OpContext, ref: UploadRef, number: int, data: Any) -> Flow[Part]:
         """See `MultipartUpload`."""
@@ -667,15 +700,7 @@ class Operations:
     def list_parts(self, ctx: OpContext, ref: UploadRef) -> Flow[list[Part]]:
         """See `MultipartUpload`."""
         require(self.driver, "list_parts")
-        parts: list[Part] = []
-        token = None
-        while True:
-            page = yield from self.driver.list_parts(ctx, ref, token)
-            check_progress(token, page.token)
-            parts += page.parts
-            token = page.token
-            if token is None:
-                return parts
+        return (yield from all_parts(self.driver, ctx, ref))
 
     def complete_multipart(
         self,

@@ -198,19 +198,34 @@ class Store:
         *,
         progress: Progress | None = None,
         timeout: Seconds = None,
+        resume: bool | str | PathLike[str] | UploadRef = False,
         **options: Unpack[WriteOptions],
     ) -> Object:
         """Writes an object from a file; its content type is guessed by the file's name.
 
+        Args:
+            resume: the parts of a large file stay where the call fails or the process ends, and the
+                next such call sends the rest only, if the file and the options are the same still. True
+                keeps which upload it is in ``PATH.….upload``, a path in that file; an `UploadRef` is
+                an upload that was begun anywhere: parts that are not what this file has, by the
+                checksums that the vendor lists, are sent again. What is never resumed,
+                `abort_stale_uploads` removes.
+
         Raises:
-            OSError: the file cannot be read.
+            OSError: the file cannot be read; BlockingIOError: with `resume`, another call or process
+                is at it.
+            InvalidArgumentError: with `resume`, the file was changed while it was being sent.
             The errors of `create_object`.
         """
         if options.get("content_type") is None:
             options["content_type"] = guess_content_type(fspath(path))
-        return self.create_object(
-            bucket, key, Path(path), progress=progress, timeout=timeout, **options
-        )
+        if resume is False:
+            return self.create_object(
+                bucket, key, Path(path), progress=progress, timeout=timeout, **options
+            )
+        ctx = self._context("create_object", bucket, key, timeout)
+        flow = self._operations.create_resumably(ctx, bucket, key, path, resume, options, progress)
+        return Object(self, bucket, made_info(key, *self._run(ctx, flow)))
 
     def open_writer(
         self,

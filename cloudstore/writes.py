@@ -13,13 +13,16 @@ from .arguments import check_metadata
 from .bodies import Payload
 from .driver import Driver, Flow, OpContext
 from .errors import CloudStoreError, UploadNotFoundError
+from .listing import check_progress
 from .model import CompleteOptions, GetOptions, Part, PutOptions, PutResult, UploadRef
 
 __all__ = [
     "WRITE_ID",
     "abort_upload",
+    "all_parts",
     "begin_upload",
     "complete_upload",
+    "made_by",
     "put",
     "settle",
     "with_new_write_id",
@@ -49,11 +52,25 @@ def settle(
     if error.outcome != "unknown":
         raise error
     try:
-        info = yield from driver.head_object(ctx.for_cleanup(), bucket, key, GetOptions())
+        made = yield from made_by(driver, ctx.for_cleanup(), bucket, key, write_id)
     except CloudStoreError:
         raise error from None
-    if info.metadata.get(WRITE_ID) != write_id:
+    if made is None:
         raise error
+    return made
+
+
+def made_by(
+    driver: Driver, ctx: OpContext, bucket: str, key: str, write_id: str
+) -> Flow[PutResult | None]:
+    """What the write of this id has made; None where the object is another one's.
+
+    Raises:
+        NotFoundError: there is no object.
+    """
+    info = yield from driver.head_object(ctx, bucket, key, GetOptions())
+    if info.metadata.get(WRITE_ID) != write_id:
+        return None
     return PutResult(info.etag, info.version, info.last_modified, info.checksums)
 
 
@@ -104,3 +121,20 @@ def abort_upload(driver: Driver, ctx: OpContext, ref: UploadRef) -> Flow[None]:
     except UploadNotFoundError as exc:
         if exc.outcome != "unknown":
             raise
+
+
+def all_parts(driver: Driver, ctx: OpContext, ref: UploadRef) -> Flow[list[Part]]:
+    """The parts that are there, by their numbers.
+
+    Raises:
+        UploadNotFoundError
+    """
+    parts: list[Part] = []
+    token = None
+    while True:
+        page = yield from driver.list_parts(ctx, ref, token)
+        check_progress(token, page.token)
+        parts += page.parts
+        token = page.token
+        if token is None:
+            return parts

@@ -160,7 +160,7 @@ class Uploads:
             match = PART_NAME.fullmatch(name)
             if match is not None:
                 number, turn, size = int(match[1]), int(match[2]), int(match[3])
-                kept = _Kept(turn, name, Part(number, match[4], size))
+                kept = _Kept(turn, name, Part(number, match[4], size, {"md5": match[4]}))
                 if number not in found or found[number].turn < turn:
                     found[number] = kept
         return found
@@ -196,7 +196,7 @@ class Uploads:
                 if before is not None:
                     with suppress(OSError):  # the later one counts
                         os.unlink(before.name, dir_fd=folder)
-        return Part(number, md5, size)
+        return Part(number, md5, size, {"md5": md5})
 
     def complete(
         self, ctx: OpContext, ref: UploadRef, parts: Sequence[Part], options: CompleteOptions

@@ -332,7 +332,8 @@ class MemoryDriver(EmbeddedDriver):
 
     def _keep_part(self, ref: UploadRef, number: int, data: bytes) -> Part:
         upload = self._upload(ref)
-        part = Part(number, hashlib.md5(data, usedforsecurity=False).hexdigest(), len(data))
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        part = Part(number, md5, len(data), {"md5": md5})
         upload.parts[number] = (part, data)
         return part
 

@@ -317,7 +317,8 @@ def part_page(said: Mapping[str, Any]) -> PartPage:
     page = PartPage()
     for row in _rows(said, "parts"):
         size = _count(row, "size")
-        page.parts.append(Part(_count(row, "partNumber"), text_of(row, "etag"), size))
+        etag = text_of(row, "etag")
+        page.parts.append(Part(_count(row, "partNumber"), etag, size, sha1_of(etag, size)))
     marker = said.get("partNumberMarker") or 0
     if not isinstance(marker, int) or marker < 0:
         raise UnexpectedResponseError("the marker of the next parts is no number")

@@ -142,7 +142,8 @@ class Segment(NamedTuple):
 
     def part(self) -> Part:
         """As users see it. Its ETag says under which name it is: listings of containers lag behind."""
-        return Part(self.number, f"{self.etag}-{self.name[-CHANCE_DIGITS:]}", self.size)
+        etag = f"{self.etag}-{self.name[-CHANCE_DIGITS:]}"
+        return Part(self.number, etag, self.size, {"md5": self.etag})
 
 
 def read_record(content: bytes) -> Record:

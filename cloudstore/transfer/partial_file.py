@@ -7,8 +7,6 @@ believed before it was read again. Functions here block; flows call them by `Cal
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 import zlib
@@ -17,10 +15,12 @@ from contextlib import suppress
 from typing import Any
 
 from ..bodies import COPY_CHUNK
+from .locked_file import open_locked
 from .plan import Region, Regions
 
 __all__ = ["PartialFile"]
 
+TAKEN = "another download of this object to this file is under way"
 Identity = Mapping[str, Any]
 """What a download is of: JSON values. Another one begins anew."""
 
@@ -64,7 +64,7 @@ class PartialFile:
             OSError: it cannot be made.
         """
         path = f"{target}.{name}.part"
-        partial = cls(target, path, _open_locked(path))
+        partial = cls(target, path, open_locked(path, TAKEN))
         try:
             partial._read_journal(identity, parts)
         except BaseException:
@@ -150,26 +150,6 @@ class PartialFile:
         if journal is not None:
             os.close(journal)
         os.close(self._fd)
-
-
-def _open_locked(path: str) -> int:
-    """Opens the file that has this name, also where another process is just publishing one."""
-    while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(fd), os.stat(path)):
-                return fd
-        except FileNotFoundError:
-            pass
-        except BlockingIOError:
-            os.close(fd)
-            text = "another download of this object to this file is under way"
-            raise BlockingIOError(errno.EWOULDBLOCK, text, path) from None
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)
 
 
 def _records(lines: list[str]) -> Iterator[tuple[int, int]]:

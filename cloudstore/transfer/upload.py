@@ -8,7 +8,7 @@ aborts the upload and leaves the old object.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..arguments import require
 from ..bodies import BytesPayload, FilePayload, Payload
@@ -18,11 +18,11 @@ from ..model import CompleteOptions, Part, PutOptions, PutResult, UploadRef
 from ..policy import TransferConfig
 from ..sources import OneShot, Source
 from ..writes import abort_upload, begin_upload, complete_upload, put
-from .plan import Regions, buffers_at_once, fixed_part_size, part_size_at
+from .plan import Region, Regions, buffers_at_once, fixed_part_size, part_size_at
 from .progress import Progress, Tally
 from .window import Window
 
-__all__ = ["StreamedUpload", "upload"]
+__all__ = ["Parts", "StreamedUpload", "goes_in_parts", "send_all", "slice_of", "upload"]
 
 log = logging.getLogger("cloudstore")
 
@@ -43,10 +43,8 @@ def upload(
         assert source.stream is not None
         streamed = StreamedUpload(driver, ctx, bucket, key, options, transfer, progress)
         return (yield from _carry_stream(streamed, source.stream))
-    threshold = transfer.multipart_threshold or driver.limits.multipart_threshold
-    limit = min(threshold, driver.limits.max_put_size)
-    if payload.size > limit and driver.capabilities.multipart:
-        parts = _Parts(driver, ctx, bucket, key, options, Tally(payload.size, progress))
+    if goes_in_parts(driver, payload.size, transfer):
+        parts = Parts(driver, ctx, bucket, key, options, Tally(payload.size, progress))
         return (yield from _carry_regions(parts, payload, transfer)), payload.size
     if payload.size > driver.limits.max_put_size:
         raise TooLargeError(
@@ -59,6 +57,12 @@ def upload(
     return result, payload.size
 
 
+def goes_in_parts(driver: Driver, size: int, transfer: TransferConfig) -> bool:
+    """Whether an object of known size is written by a multipart upload."""
+    threshold = transfer.multipart_threshold or driver.limits.multipart_threshold
+    return size > min(threshold, driver.limits.max_put_size) and driver.capabilities.multipart
+
+
 def _check_one_request(driver: Driver, options: PutOptions) -> None:
     if options.if_absent:
         require(driver, "put_if_absent")
@@ -66,12 +70,13 @@ def _check_one_request(driver: Driver, options: PutOptions) -> None:
         require(driver, "put_if_match")
 
 
-def _carry_regions(parts: _Parts, payload: Payload, transfer: TransferConfig) -> Flow[PutResult]:
+def _carry_regions(parts: Parts, payload: Payload, transfer: TransferConfig) -> Flow[PutResult]:
     """Sends what can be read anywhere, in parts of one size; any failure leaves no part behind."""
     size = fixed_part_size(payload.size, transfer, parts.limits)
     yield from parts.begin()
     try:
-        yield Gather(_sends(parts, payload, size), limit=transfer.max_concurrency)
+        cut = Regions(payload.size, size)
+        yield Gather(send_all(parts, payload, cut), limit=transfer.max_concurrency)
         return (yield from parts.complete())
     except GeneratorExit:
         raise
@@ -80,15 +85,17 @@ def _carry_regions(parts: _Parts, payload: Payload, transfer: TransferConfig) ->
         raise
 
 
-def _sends(parts: _Parts, payload: Payload, part_size: int) -> Iterator[Flow[None]]:
-    for region in Regions(payload.size, part_size):
-        yield parts.send(region.number, _slice(payload, region.offset, region.size))
+def send_all(parts: Parts, payload: Payload, cut: Iterable[Region]) -> Iterator[Flow[None]]:
+    """The flows that send these parts of a payload."""
+    for region in cut:
+        yield parts.send(region.number, slice_of(payload, region))
 
 
-def _slice(payload: Payload, offset: int, size: int) -> Payload:
+def slice_of(payload: Payload, region: Region) -> Payload:
+    """The payload of a part."""
     if isinstance(payload, FilePayload):
-        return FilePayload(payload.fd, payload.offset + offset, size)
-    return BytesPayload(memoryview(payload.read(offset, size)))
+        return FilePayload(payload.fd, payload.offset + region.offset, region.size)
+    return BytesPayload(memoryview(payload.read(region.offset, region.size)))
 
 
 def _carry_stream(streamed: StreamedUpload, stream: OneShot) -> Flow[tuple[PutResult, int]]:
@@ -104,7 +111,7 @@ def _carry_stream(streamed: StreamedUpload, stream: OneShot) -> Flow[tuple[PutRe
         raise
 
 
-class _Parts:
+class Parts:
     """A multipart upload whose parts may be sent side by side, in any order."""
 
     def __init__(
@@ -131,8 +138,22 @@ class _Parts:
         """Whether there is an upload that must be completed or aborted."""
         return self._ref is not None
 
-    def begin(self) -> Flow[None]:
+    def go_on(self, ref: UploadRef, sent: Iterable[Part]) -> None:
+        """Takes up an upload that was begun, of which these parts are there."""
+        self._check()
+        self._ref = ref
+        self._sent = {part.number: part for part in sent}
+        if done := sum(part.size for part in self._sent.values()):
+            self.tally.add(done)
+
+    def begin(self) -> Flow[UploadRef]:
         """Begins the upload, after refusing what its completion could not honour."""
+        self._check()
+        ref = yield from begin_upload(self._driver, self._ctx, self._bucket, self._key, self._options)
+        self._ref = ref
+        return ref
+
+    def _check(self) -> None:
         driver, options = self._driver, self._options
         require(driver, "multipart")
         if options.if_absent:
@@ -144,7 +165,6 @@ class _Parts:
             raise InvalidArgumentError(
                 "checksum= is verified for data that goes in one request; this goes in parts"
             )
-        self._ref = yield from begin_upload(driver, self._ctx, self._bucket, self._key, options)
 
     def send(self, number: int, payload: Payload) -> Flow[None]:
         """Sends one part."""
@@ -206,7 +226,7 @@ class StreamedUpload:
         self._options = options
         self._transfer = transfer
         self._tally = Tally(None, progress)
-        self._parts = _Parts(driver, ctx, bucket, key, options, self._tally)
+        self._parts = Parts(driver, ctx, bucket, key, options, self._tally)
         self._buffer = bytearray()
         self._number = 1
         self._window = Window()
