@@ -29,6 +29,8 @@ class Readable(Protocol):
         """Up to `size` bytes; ``b""`` at the end."""
 
 
+NOTHING_YET = "the file does not block and has nothing to read just now"
+
 Data: TypeAlias = str | bytes | bytearray | memoryview | Path | Readable | Iterable[bytes]
 """What `Store.create_object` takes: text is sent as UTF-8."""
 AsyncData: TypeAlias = Data | AsyncIterable[bytes]
@@ -43,8 +45,11 @@ class OneShot:
         self._rest = memoryview(b"")
         self._ended = False
         self._blocking = True
+        self._file: io.RawIOBase | io.BufferedIOBase | None = None
         self._next: Any
-        if isinstance(origin, AsyncIterable):
+        if isinstance(origin, io.RawIOBase | io.BufferedIOBase):
+            self._file = origin
+        elif isinstance(origin, AsyncIterable):
             if not asynchronous:
                 raise InvalidArgumentError("an async iterator needs AsyncStore")
             self._next = _AsyncPieces(aiter(origin)).next
@@ -56,6 +61,8 @@ class OneShot:
 
     def read(self, size: int) -> Flow[bytearray]:
         """Exactly `size` bytes, fewer only at the end. What the source raises is raised as it is."""
+        if self._file is not None:
+            return (yield from self._read_into(self._file, size))
         taken = bytearray()
         while len(taken) < size:
             if not self._rest:
@@ -73,6 +80,18 @@ class OneShot:
             self._rest = self._rest[missing:]
         return taken
 
+    def _read_into(self, file: io.RawIOBase | io.BufferedIOBase, size: int) -> Flow[bytearray]:
+        """Without a copy of each piece beside what is taken."""
+        taken, filled = bytearray(size), 0
+        with memoryview(taken) as view:
+            while filled < size and not self._ended:
+                count = yield Call(None, self._ctx, file.readinto, view[filled:])
+                if count is None:
+                    raise InvalidArgumentError(NOTHING_YET)
+                self._ended = not count
+                filled += count
+        return taken if filled == size else taken[:filled]
+
 
 class _Reads:
     """Pieces of a file-like object; None is the end."""
@@ -83,7 +102,7 @@ class _Reads:
     def next(self, size: int) -> object:
         piece = self._file.read(size)
         if piece is None:
-            raise InvalidArgumentError("the file does not block and has nothing to read just now")
+            raise InvalidArgumentError(NOTHING_YET)
         return piece if len(piece) else None
 
 
