@@ -170,7 +170,8 @@ def test_answer_that_always_breaks_off(
 
 def test_connection_is_used_again_after_whatever_went_well(stored: Stage) -> None:
     # Swift sends no more than a segment a second of what has more than ten (slo middleware).
-    store = stored.store(transfer=TransferConfig(part_size=4 * PART, multipart_threshold=PART))
+    transfer = TransferConfig(part_size=4 * PART, multipart_threshold=PART, max_concurrency=1)
+    store = stored.store(transfer=transfer)
     for call in (get, head, put, delete):
         call(store, stored)
     with stored.fails(ObjectNotFoundError, "get_object"):

@@ -630,7 +630,7 @@ def test_parts_carry_checksums_and_their_completion_too() -> None:
         return Say(body=COMPLETED.format("&quot;e-2&quot;"))
 
     data = b"x" * (6 * 1024 * 1024)
-    transfer = TransferConfig(part_size=5 * 1024 * 1024, multipart_threshold=1)
+    transfer = TransferConfig(part_size=5 * 1024 * 1024, multipart_threshold=1, max_concurrency=1)
     with ScriptedServer(script) as server, store_on(server, transfer=transfer) as store:
         assert store.create_object("bucket", "k", data).etag == "e-2"
         begun, first, second, done = server.asked

@@ -28,7 +28,8 @@ from tests.wire.server import Peer, ok
 
 DATA = random.Random(3).randbytes(700_000)
 CUT = 300_000
-IN_PARTS = TransferConfig(part_size=PART, multipart_threshold=PART)
+IN_PARTS = TransferConfig(part_size=PART, multipart_threshold=PART, max_concurrency=1)
+SIDE_BY_SIDE = TransferConfig(part_size=PART, multipart_threshold=PART, max_concurrency=4)
 AT_ONCE = TransferConfig(part_size=2**26, multipart_threshold=2**26)
 MANY = 64
 TIMEOUT = 0.3
@@ -132,6 +133,22 @@ def test_parts_go_on_after_a_token_was_revoked(
 
     store.create_object(stage.bucket, stage.key, DATA, progress=revoke)
     assert gate.logins == 4
+    assert content(direct, stage) == DATA
+    assert stage.vendor.leftovers(direct, stage.bucket, stage.key) == []
+
+
+def test_parts_side_by_side_renew_a_token_once(stage: Stage, direct: Store, gate: Gate) -> None:
+    store = stage.store(transfer=SIDE_BY_SIDE)
+    gate.logins = gate.refusals = 0
+    revoked: list[int] = []
+
+    def revoke(done: int, total: int | None) -> None:
+        if not revoked:
+            revoked.append(done)
+            gate.revoke()
+
+    store.create_object(stage.bucket, stage.key, DATA, progress=revoke)
+    assert gate.logins == 1
     assert content(direct, stage) == DATA
     assert stage.vendor.leftovers(direct, stage.bucket, stage.key) == []
 
