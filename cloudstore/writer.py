@@ -17,7 +17,10 @@ __all__ = ["AsyncObjectWriter", "ObjectWriter"]
 
 
 class ObjectWriter(io.RawIOBase):
-    """What `Store.open_writer` returns: a binary file for writing, any size, one part in memory.
+    """What `Store.open_writer` returns: a binary file for writing, of any size.
+
+    A part is sent while the next one is written, so that its error is raised by a later `write`, or by
+    `close`.
 
     Leaving a ``with`` block normally, or `close`, makes the object visible; an exception in the
     block, or `abort`, leaves what was there. A writer that is dropped unclosed is aborted.
