@@ -226,6 +226,9 @@ class Call(Effect):
             The result of one that does not block is awaited there if it is awaitable, which is how
             an asynchronous source of data is read.
         idempotent: whether it may be called again after a failure that its owner calls retryable.
+
+    Where the flow is cancelled while the function runs, it runs to its end; nobody gets what it
+    returns, which is closed if it has a `close`.
     """
 
     __slots__ = ("args", "blocking", "ctx", "function", "idempotent", "owner")

@@ -59,8 +59,9 @@ from .model import (
 from .options import HeaderOptions
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .sources import open_source
+from .transfer.destination import Destination
 from .transfer.download import download_to_file
-from .transfer.progress import Progress
+from .transfer.progress import Progress, Tally
 from .transfer.resumable import upload_resumably
 from .transfer.upload import StreamedUpload, upload
 from .writes import abort_upload, all_parts, begin_upload, complete_upload, settle, with_new_write_id
@@ -362,7 +363,10 @@ class Operations:
         self._check(bucket, key)
         yield from self._ready(ctx)
         checked = self._put_options(options)
-        return StreamedUpload(self.driver, ctx, bucket, key, checked, self._transfer, progress)
+        tally = Tally(None, progress)
+        return StreamedUpload(
+            Destination(self.driver, ctx, bucket, key, checked, self._transfer, tally)
+        )
 
     def _put_options(self, options: Mapping[str, Any]) -> PutOptions:
         checked = arguments.checked(arguments.put_options, self.driver, options)

@@ -338,9 +338,16 @@ async def _call(call: Call) -> Any:
                 await asyncio.wait([future])
             except asyncio.CancelledError:
                 continue
-        if not future.cancelled():
-            future.exception()
+        if not future.cancelled() and future.exception() is None:
+            _close(future.result())
         raise
+
+
+def _close(result: Any) -> None:
+    """Gives back what a function has opened for a flow that does not get it any more."""
+    close = getattr(result, "close", None)
+    if close is not None:
+        close()
 
 
 def _do(work: list[Call]) -> Any:

@@ -50,20 +50,21 @@ def download_to_file(
         if not isinstance(target, str) or os.path.isdir(target):
             raise InvalidArgumentError(f"{target!r} is no path of a file")
         download = _Download(driver, ctx, bucket, key, opened, transfer, progress)
-        if download.goes_in_parts and resume:
-            name, identity = download.identity()
-            file = yield Call(None, ctx, PartialFile.resume, target, name, identity, download.parts)
-        else:
-            token = f"{ctx.random.getrandbits(48):012x}"
-            file = yield Call(None, ctx, PartialFile.new, target, token)
+        is_resumable = download.goes_in_parts and resume
+        name = download.name if is_resumable else f"{ctx.random.getrandbits(48):012x}"
+        file = PartialFile(target, name)
         try:
+            if is_resumable:
+                yield Call(None, ctx, file.resume, download.identity, download.parts)
+            else:
+                yield Call(None, ctx, file.open_new)
             yield from download.fill(file)
             yield Call(None, ctx, file.publish)
         except ChecksumMismatchError:
             file.discard()
             raise
         except BaseException:
-            if not file.is_resumable:
+            if not is_resumable:
                 file.discard()
             raise
         finally:
@@ -104,14 +105,25 @@ class _Download:
         is_large = self._size > 2 * self._transfer.part_size
         return is_large and has_version and self._driver.capabilities.ranges
 
-    def identity(self) -> tuple[str, dict[str, Any]]:
-        """What is downloaded: a name for it, the same for each try, and what must be equal to go on."""
+    @property
+    def _where(self) -> list[str]:
+        return [self._driver.scheme, self._driver.endpoint, self._bucket, self._key]
+
+    @property
+    def name(self) -> str:
+        """The same for each download of this object."""
+        return hashlib.sha256("\n".join(self._where).encode()).hexdigest()[:12]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must be equal for a download to go on."""
         info = self._opened.info
-        where = [self._driver.scheme, self._driver.endpoint, self._bucket, self._key]
-        what = [info.etag, info.version, info.size, self._opened.start, self._opened.end]
-        name = hashlib.sha256("\n".join(where).encode()).hexdigest()[:12]
-        cut = {"format": JOURNAL_FORMAT, "part_size": self._transfer.part_size}
-        return name, {"where": where, "what": what, **cut}
+        return {
+            "format": JOURNAL_FORMAT,
+            "where": self._where,
+            "what": [info.etag, info.version, info.size, self._opened.start, self._opened.end],
+            "part_size": self._transfer.part_size,
+        }
 
     def fill(self, file: PartialFile) -> Flow[None]:
         """Writes all bytes, and verifies them where the vendor states a checksum."""
@@ -161,7 +173,7 @@ class _Download:
             opened.body if region.number == 1 else None,
         )
         crc32 = yield from self._copy(file, reader, region)
-        if file.is_resumable:
+        if file.has_journal:
             yield Call(None, self._ctx, file.note, region.number, crc32)
         check.note(region.number, crc32)
 

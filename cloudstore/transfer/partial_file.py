@@ -28,53 +28,45 @@ Identity = Mapping[str, Any]
 class PartialFile:
     """A file in the making, held by one process at a time.
 
+    Args:
+        target: the file that it becomes.
+        name: of a new one, no other one's; of one to resume, the same at each try.
+
     Attributes:
         noted: of a resumed one, the parts that are there, by their numbers, and the CRC-32 of each.
     """
 
-    def __init__(self, target: str, path: str, fd: int) -> None:
+    def __init__(self, target: str, name: str) -> None:
         self._target = target
-        self._path = path
-        self._fd = fd
+        self._path = f"{target}.{name}.part"
+        self._fd = -1
         self._journal: int | None = None
         self.noted: dict[int, int] = {}
 
-    @classmethod
-    def new(cls, target: str, token: str) -> PartialFile:
-        """One that is not resumable; `token` makes its name unique.
+    def open_new(self) -> None:
+        """Makes one that is not resumable.
 
         Raises:
             OSError: it cannot be made.
         """
-        path = f"{target}.{token}.part"
-        return cls(
-            target, path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        )
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
-    @classmethod
-    def resume(cls, target: str, name: str, identity: Identity, parts: Regions) -> PartialFile:
-        """One that goes on where another process ended, if that was about the same.
+    def resume(self, identity: Identity, parts: Regions) -> None:
+        """Goes on where another process ended, if that was about the same; else begins anew.
 
         Args:
-            name: the same for each download of this object to this target.
             parts: what it is cut into.
 
         Raises:
             BlockingIOError: another process, or thread, is at it.
             OSError: it cannot be made.
         """
-        path = f"{target}.{name}.part"
-        partial = cls(target, path, open_locked(path, TAKEN))
-        try:
-            partial._read_journal(identity, parts)
-        except BaseException:
-            partial.close()
-            raise
-        return partial
+        self._fd = open_locked(self._path, TAKEN)
+        self._read_journal(identity, parts)
 
     @property
-    def is_resumable(self) -> bool:
-        """Whether it has a journal, and stays where its download fails."""
+    def has_journal(self) -> bool:
+        """Whether parts are noted."""
         return self._journal is not None
 
     @property
@@ -149,7 +141,9 @@ class PartialFile:
         journal, self._journal = self._journal, None
         if journal is not None:
             os.close(journal)
-        os.close(self._fd)
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
 
 def _records(lines: list[str]) -> Iterator[tuple[int, int]]:

@@ -30,9 +30,10 @@ from ..model import Part, PutOptions, PutResult, UploadRef
 from ..policy import TransferConfig
 from ..sources import Source
 from ..writes import WRITE_ID, abort_upload, all_parts, made_by
+from .destination import Destination
 from .plan import Regions, fixed_part_size
 from .progress import Progress, Tally
-from .upload import Parts, goes_in_parts, send_all, slice_of, upload
+from .upload import goes_in_parts, send_all, slice_of, upload
 from .upload_state import UploadState
 
 __all__ = ["upload_resumably"]
@@ -65,8 +66,9 @@ def upload_resumably(
     is_known = isinstance(resume, UploadRef)
     if not is_known and not goes_in_parts(driver, payload.size, transfer):
         return (yield from upload(driver, ctx, bucket, key, source, options, transfer, progress))
-    parts = Parts(driver, ctx, bucket, key, options, Tally(payload.size, progress))
-    resumable = _Resumable(driver, ctx, parts, payload, transfer)
+    tally = Tally(payload.size, progress)
+    destination = Destination(driver, ctx, bucket, key, options, transfer, tally)
+    resumable = _Resumable(destination, payload)
     if isinstance(resume, UploadRef):
         return (yield from resumable.go_on_with(resume)), payload.size
     where = [driver.scheme, driver.endpoint, bucket, key]
@@ -74,7 +76,7 @@ def upload_resumably(
     state_path = f"{os.fspath(path)}.{name}.upload" if resume is True else os.fspath(resume)
     state: UploadState = yield Call(None, ctx, UploadState.open, state_path)
     try:
-        return (yield from resumable.go_on_by(state, where, options)), payload.size
+        return (yield from resumable.go_on_by(state, where)), payload.size
     finally:
         state.close()
 
@@ -82,34 +84,24 @@ def upload_resumably(
 class _Resumable:
     """One upload of a file."""
 
-    def __init__(
-        self,
-        driver: Driver,
-        ctx: OpContext,
-        parts: Parts,
-        payload: FilePayload,
-        transfer: TransferConfig,
-    ) -> None:
-        self._driver = driver
-        self._ctx = ctx
-        self._parts = parts
+    def __init__(self, destination: Destination, payload: FilePayload) -> None:
+        self._destination = destination
+        self._driver, self._ctx = destination.driver, destination.ctx
         self._payload = payload
-        self._transfer = transfer
         self._source = _source_of(payload)
-        self._cut = Regions(payload.size, fixed_part_size(payload.size, transfer, driver.limits))
+        size = fixed_part_size(payload.size, destination.transfer, destination.driver.limits)
+        self._cut = Regions(payload.size, size)
 
     # --- by a state file ---
 
-    def go_on_by(
-        self, state: UploadState, where: Sequence[str], options: PutOptions
-    ) -> Flow[PutResult]:
+    def go_on_by(self, state: UploadState, where: Sequence[str]) -> Flow[PutResult]:
         """Takes up what the state file names, or begins anew, and then says so there."""
         identity = {
             "format": STATE_FORMAT,
             "where": list(where),
             "source": self._source,
             "part_size": self._cut.part_size,
-            "options": _digest_of(options),
+            "options": _digest_of(self._destination.options),
         }
         sent = None
         remembered = yield Call(None, self._ctx, state.read, identity)
@@ -123,14 +115,14 @@ class _Resumable:
                     yield Call(None, self._ctx, state.remove)
                     return made
         if sent is None:
-            ref = yield from self._parts.begin()
+            ref = yield from self._destination.begin()
             try:
                 yield Call(None, self._ctx, state.write, identity, ref)
             except BaseException:
-                yield from self._parts.abort()
+                yield from self._destination.abort()
                 raise
         else:
-            self._parts.go_on(remembered.ref, sent)
+            self._destination.go_on(remembered.ref, sent)
         return (yield from self._finish(sent or (), state))
 
     def _forget(self, ref: UploadRef) -> Flow[None]:
@@ -173,7 +165,7 @@ class _Resumable:
         for part in found:
             if self._fits(part) and (yield Call(None, self._ctx, self._has, part)):
                 same.append(part)
-        self._parts.go_on(ref, same)
+        self._destination.go_on(ref, same)
         return (yield from self._finish(same, None))
 
     def _part_size_of(self, found: Sequence[Part]) -> int:
@@ -198,11 +190,11 @@ class _Resumable:
         there = {part.number for part in sent}
         missing = (region for region in self._cut if region.number not in there)
         try:
-            flows = send_all(self._parts, self._payload, missing)
-            yield Gather(flows, limit=self._transfer.max_concurrency)
+            flows = send_all(self._destination, self._payload, missing)
+            yield Gather(flows, limit=self._destination.transfer.max_concurrency)
             if _source_of(self._payload) != self._source:
                 raise InvalidArgumentError("the file was changed while it was being uploaded")
-            result = yield from self._parts.complete()
+            result = yield from self._destination.complete()
         except (
             InvalidArgumentError,
             InvalidPartError,
@@ -210,7 +202,7 @@ class _Resumable:
             PreconditionFailedError,
             UploadNotFoundError,
         ):
-            yield from self._parts.abort()
+            yield from self._destination.abort()
             if state is not None:
                 yield Call(None, self._ctx, state.remove)
             raise

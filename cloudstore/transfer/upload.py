@@ -7,24 +7,20 @@ aborts the upload and leaves the old object.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 
-from ..arguments import require
 from ..bodies import BytesPayload, FilePayload, Payload
 from ..driver import Driver, Flow, Gather, OpContext
-from ..errors import CloudStoreError, InvalidArgumentError, TooLargeError
-from ..model import CompleteOptions, Part, PutOptions, PutResult, UploadRef
+from ..errors import TooLargeError
+from ..model import PutOptions, PutResult
 from ..policy import TransferConfig
 from ..sources import OneShot, Source
-from ..writes import abort_upload, begin_upload, complete_upload, put
+from .destination import Destination, put_at_once
 from .plan import Region, Regions, buffers_at_once, fixed_part_size, part_size_at
 from .progress import Progress, Tally
 from .window import Window
 
-__all__ = ["Parts", "StreamedUpload", "goes_in_parts", "send_all", "slice_of", "upload"]
-
-log = logging.getLogger("cloudstore")
+__all__ = ["StreamedUpload", "goes_in_parts", "send_all", "slice_of", "upload"]
 
 
 def upload(
@@ -39,22 +35,21 @@ def upload(
 ) -> Flow[tuple[PutResult, int]]:
     """Writes an object from any source. Returns what was made, and how many bytes it has."""
     payload = source.payload
-    if payload is None:
-        assert source.stream is not None
-        streamed = StreamedUpload(driver, ctx, bucket, key, options, transfer, progress)
-        return (yield from _carry_stream(streamed, source.stream))
-    if goes_in_parts(driver, payload.size, transfer):
-        parts = Parts(driver, ctx, bucket, key, options, Tally(payload.size, progress))
-        return (yield from _carry_regions(parts, payload, transfer)), payload.size
-    if payload.size > driver.limits.max_put_size:
-        raise TooLargeError(
-            f"{payload.size} bytes; {driver.scheme} takes {driver.limits.max_put_size} at once"
-        )
-    _check_one_request(driver, options)
-    result = yield from put(driver, ctx, bucket, key, payload, options)
-    if progress is not None:
-        progress(payload.size, payload.size)
-    return result, payload.size
+    if payload is not None and not goes_in_parts(driver, payload.size, transfer):
+        if payload.size > driver.limits.max_put_size:
+            raise TooLargeError(
+                f"{payload.size} bytes; {driver.scheme} takes {driver.limits.max_put_size} at once"
+            )
+        result = yield from put_at_once(driver, ctx, bucket, key, payload, options)
+        if progress is not None:
+            progress(payload.size, payload.size)
+        return result, payload.size
+    tally = Tally(None if payload is None else payload.size, progress)
+    destination = Destination(driver, ctx, bucket, key, options, transfer, tally)
+    if payload is not None:
+        return (yield from _carry_regions(destination, payload)), payload.size
+    assert source.stream is not None
+    return (yield from _carry_stream(StreamedUpload(destination), source.stream))
 
 
 def goes_in_parts(driver: Driver, size: int, transfer: TransferConfig) -> bool:
@@ -63,32 +58,25 @@ def goes_in_parts(driver: Driver, size: int, transfer: TransferConfig) -> bool:
     return size > min(threshold, driver.limits.max_put_size) and driver.capabilities.multipart
 
 
-def _check_one_request(driver: Driver, options: PutOptions) -> None:
-    if options.if_absent:
-        require(driver, "put_if_absent")
-    if options.if_match is not None:
-        require(driver, "put_if_match")
-
-
-def _carry_regions(parts: Parts, payload: Payload, transfer: TransferConfig) -> Flow[PutResult]:
+def _carry_regions(destination: Destination, payload: Payload) -> Flow[PutResult]:
     """Sends what can be read anywhere, in parts of one size; any failure leaves no part behind."""
-    size = fixed_part_size(payload.size, transfer, parts.limits)
-    yield from parts.begin()
+    transfer, limits = destination.transfer, destination.driver.limits
+    cut = Regions(payload.size, fixed_part_size(payload.size, transfer, limits))
+    yield from destination.begin()
     try:
-        cut = Regions(payload.size, size)
-        yield Gather(send_all(parts, payload, cut), limit=transfer.max_concurrency)
-        return (yield from parts.complete())
+        yield Gather(send_all(destination, payload, cut), limit=transfer.max_concurrency)
+        return (yield from destination.complete())
     except GeneratorExit:
         raise
     except BaseException:
-        yield from parts.abort()
+        yield from destination.abort()
         raise
 
 
-def send_all(parts: Parts, payload: Payload, cut: Iterable[Region]) -> Iterator[Flow[None]]:
+def send_all(destination: Destination, payload: Payload, cut: Iterable[Region]) -> Iterator[Flow[None]]:
     """The flows that send these parts of a payload."""
     for region in cut:
-        yield parts.send(region.number, slice_of(payload, region))
+        yield destination.send(region.number, slice_of(payload, region))
 
 
 def slice_of(payload: Payload, region: Region) -> Payload:
@@ -111,94 +99,6 @@ def _carry_stream(streamed: StreamedUpload, stream: OneShot) -> Flow[tuple[PutRe
         raise
 
 
-class Parts:
-    """A multipart upload whose parts may be sent side by side, in any order."""
-
-    def __init__(
-        self,
-        driver: Driver,
-        ctx: OpContext,
-        bucket: str,
-        key: str,
-        options: PutOptions,
-        tally: Tally,
-    ) -> None:
-        self._driver = driver
-        self._ctx = ctx
-        self._bucket = bucket
-        self._key = key
-        self._options = options
-        self._sent: dict[int, Part] = {}
-        self._ref: UploadRef | None = None
-        self.limits = driver.limits
-        self.tally = tally
-
-    @property
-    def is_begun(self) -> bool:
-        """Whether there is an upload that must be completed or aborted."""
-        return self._ref is not None
-
-    def go_on(self, ref: UploadRef, sent: Iterable[Part]) -> None:
-        """Takes up an upload that was begun, of which these parts are there."""
-        self._check()
-        self._ref = ref
-        self._sent = {part.number: part for part in sent}
-        if done := sum(part.size for part in self._sent.values()):
-            self.tally.add(done)
-
-    def begin(self) -> Flow[UploadRef]:
-        """Begins the upload, after refusing what its completion could not honour."""
-        self._check()
-        ref = yield from begin_upload(self._driver, self._ctx, self._bucket, self._key, self._options)
-        self._ref = ref
-        return ref
-
-    def _check(self) -> None:
-        driver, options = self._driver, self._options
-        require(driver, "multipart")
-        if options.if_absent:
-            require(driver, "complete_if_absent")
-        if options.if_match is not None:
-            require(driver, "complete_if_match")
-        if options.checksums:
-            # No vendor verifies a digest of the whole over parts: refused rather than dropped.
-            raise InvalidArgumentError(
-                "checksum= is verified for data that goes in one request; this goes in parts"
-            )
-
-    def send(self, number: int, payload: Payload) -> Flow[None]:
-        """Sends one part."""
-        assert self._ref is not None
-        part = yield from self._driver.upload_part(self._ctx, self._ref, number, payload)
-        self._sent[number] = part
-        self.tally.add(payload.size)
-
-    def complete(self) -> Flow[PutResult]:
-        """Makes the object visible."""
-        assert self._ref is not None
-        parts = [self._sent[number] for number in sorted(self._sent)]
-        conditions = CompleteOptions(self._options.if_absent, self._options.if_match)
-        result = yield from complete_upload(self._driver, self._ctx, self._ref, parts, conditions)
-        self._ref = None
-        return result
-
-    def abort(self) -> Flow[None]:
-        """Forgets the parts. Never raises: what it cleans up after is the error that counts."""
-        ref, self._ref = self._ref, None
-        if ref is None:
-            return
-        try:
-            yield from abort_upload(self._driver, self._ctx.for_cleanup(), ref)
-        except CloudStoreError as exc:
-            log.warning(
-                "the multipart upload %s of %s/%s could not be aborted, and is still listed: %s",
-                ref.upload_id,
-                ref.bucket,
-                ref.key,
-                exc,
-            )
-
-
 class StreamedUpload:
     """An object written piece by piece: one request if it stays small, else multipart.
 
@@ -209,32 +109,17 @@ class StreamedUpload:
         size: how many bytes were taken in.
     """
 
-    def __init__(
-        self,
-        driver: Driver,
-        ctx: OpContext,
-        bucket: str,
-        key: str,
-        options: PutOptions,
-        transfer: TransferConfig,
-        progress: Progress | None,
-    ) -> None:
-        self._driver = driver
-        self._ctx = ctx
-        self._bucket = bucket
-        self._key = key
-        self._options = options
-        self._transfer = transfer
-        self._tally = Tally(None, progress)
-        self._parts = Parts(driver, ctx, bucket, key, options, self._tally)
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+        self._transfer, self._limits = destination.transfer, destination.driver.limits
+        self._window = Window()
         self._buffer = bytearray()
         self._number = 1
-        self._window = Window()
         self.size = 0
 
     @property
     def _part_size(self) -> int:
-        return part_size_at(self._number, self._transfer, self._driver.limits)
+        return part_size_at(self._number, self._transfer, self._limits)
 
     @property
     def next_size(self) -> int:
@@ -261,38 +146,28 @@ class StreamedUpload:
 
     def _flush(self) -> Flow[None]:
         """Sends the buffer by the side, once there is room for another one."""
-        limits = self._driver.limits
-        if self._number > limits.max_parts or self.size > limits.max_object_size:
-            raise TooLargeError(f"{self._driver.scheme} takes {limits.max_parts} parts")
-        if not self._parts.is_begun:
-            yield from self._parts.begin()
+        if self._number > self._limits.max_parts or self.size > self._limits.max_object_size:
+            scheme = self._destination.driver.scheme
+            raise TooLargeError(f"{scheme} takes {self._limits.max_parts} parts")
+        if not self._destination.is_begun:
+            yield from self._destination.begin()
         payload, self._buffer = BytesPayload(self._buffer), bytearray()
-        yield from self._window.start(self._parts.send(self._number, payload))
+        yield from self._window.start(self._destination.send(self._number, payload))
         del payload
         self._number += 1
         yield from self._window.wait(buffers_at_once(self._part_size, self._transfer) - 1)
 
     def complete(self) -> Flow[PutResult]:
         """Makes the object visible."""
-        if not self._parts.is_begun:
-            return (yield from self._put())
+        if not self._destination.is_begun:
+            return (yield from self._destination.put(BytesPayload(self._buffer)))
         if self._buffer:
             yield from self._flush()
         yield from self._window.wait(0)
-        return (yield from self._parts.complete())
-
-    def _put(self) -> Flow[PutResult]:
-        _check_one_request(self._driver, self._options)
-        payload = BytesPayload(self._buffer)
-        result = yield from put(
-            self._driver, self._ctx, self._bucket, self._key, payload, self._options
-        )
-        self._tally.total = payload.size
-        self._tally.add(payload.size)
-        return result
+        return (yield from self._destination.complete())
 
     def abort(self) -> Flow[None]:
         """Forgets the parts. Never raises: what it cleans up after is the error that counts."""
         self._buffer = bytearray()
         yield from self._window.end()
-        yield from self._parts.abort()
+        yield from self._destination.abort()

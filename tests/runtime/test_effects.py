@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ from cloudstore.driver import (
     Spawn,
 )
 from cloudstore.providers.memory import MemoryDriver
+from cloudstore.runtime.tasks import AsyncRunner
 from cloudstore.runtime.threads import SyncRunner
 
 from .runners import real_context
@@ -617,3 +619,33 @@ def test_a_branch_is_not_waited_for_in_a_forked_child() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     runner.run(joining(branch))
     runner.close()
+
+
+def test_what_a_cancelled_flow_does_not_get_is_closed() -> None:
+    """On asyncio, where a flow can be cancelled while a function runs in a thread."""
+    began, goes_on, closed = threading.Event(), threading.Event(), threading.Event()
+    ctx = real_context(None, None)
+
+    class Opened:
+        def close(self) -> None:
+            closed.set()
+
+    def slowly() -> Opened:
+        began.set()
+        goes_on.wait()
+        return Opened()
+
+    def flow() -> Flow[Opened]:
+        return (yield Call(None, ctx, slowly))
+
+    async def main() -> None:
+        task = asyncio.create_task(AsyncRunner().run(flow()))
+        await asyncio.to_thread(began.wait)
+        task.cancel()
+        await asyncio.sleep(0)
+        goes_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert closed.is_set()

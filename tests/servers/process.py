@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -39,7 +40,7 @@ def quick_folder() -> Path | None:
     return MEMORY if is_quick and shutil.disk_usage(MEMORY).free >= ENOUGH else None
 
 
-class ServerProcess:
+class ServerProcess(ABC):
     """Starts a server, waits until it is ready, and ends it with all it has written.
 
     A subclass says how it is started and when it is ready.
@@ -63,9 +64,9 @@ class ServerProcess:
                 stderr=subprocess.STDOUT,
             )
 
+    @abstractmethod
     def is_ready(self) -> bool:
         """Whether it answers."""
-        raise NotImplementedError
 
     def wait_until_ready(self) -> bool:
         """Waits. False: the process has ended instead."""

@@ -13,7 +13,7 @@ from .places import PLACES, Settings
 from .runs import BUCKET, Killed, down, measure, up
 
 MIB = 1024 * 1024
-SIZE = 96 * MIB
+SIZE = 64 * MIB
 TRANSFER = {"part_size": 2 * MIB, "multipart_threshold": 2 * MIB, "max_concurrency": 4}
 BOUND = 40 * MIB
 """The parts under way take 8 MiB; what else a process takes, and its allocator keeps, is much less than
