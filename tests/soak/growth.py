@@ -56,12 +56,15 @@ class Allowance:
     Attributes:
         resident: bytes. Allocators keep what large bodies took, and the models remember.
         slope: bytes a minute, by the line through all pauses; judged from `ENOUGH` of them on.
+        threads: a store keeps as many as branches ever ran side by side, which may come late: up to
+            `TransferConfig.max_concurrency` of each worker that has a thread.
         connections: idle ones of both stores and their descriptors come and go up to their limit.
         objects: of the library, such as connections and endpoints.
     """
 
     resident: int = 48 * MIB
     slope: int = 3 * MIB
+    threads: int = 64
     connections: int = 24
     objects: int = 200
 
@@ -101,7 +104,7 @@ class Growth:
         grown = {
             "memory": (last.resident - first.resident, allowed.resident),
             "descriptors": (last.descriptors - first.descriptors, 2 * allowed.connections),
-            "threads": (last.threads - first.threads, 8),
+            "threads": (last.threads - first.threads, allowed.threads),
             "tasks": (last.tasks - first.tasks, 2 * allowed.connections),
             "connections": (last.connections - first.connections, allowed.connections),
             "objects of the library": (last.objects - first.objects, allowed.objects),
