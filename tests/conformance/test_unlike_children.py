@@ -19,6 +19,12 @@ from cloudstore.driver import Driver, Flow, GetResult, OpContext
 from cloudstore.model import GetOptions, ListOptions, Page
 from cloudstore.testing import ConformanceSuite, FailoverDriver, Harness, PassThroughDriver
 from cloudstore.testing.conformance.concurrency import ConcurrencyTests
+from cloudstore.testing.conformance.conditions import ConditionTests
+from cloudstore.testing.conformance.copies import CopyTests
+from cloudstore.testing.conformance.metadata import MetadataTests
+from cloudstore.testing.conformance.multipart import MultipartTests
+from cloudstore.testing.conformance.reading import ReadingTests
+from cloudstore.testing.conformance.writers import WriterTests
 from cloudstore.testing.qiniu import QiniuSimulator
 from tests.conformance.embedded import STAGGER, FailoverHarness, LocalHarness, MemoryHarness
 from tests.conformance.faces import WITHOUT_KEYS, OnAsyncio, OnThreads
@@ -149,7 +155,11 @@ class TestSwiftAndQiniu(OnAsyncio, *WITHOUT_KEYS):  # type: ignore[misc]
         return FailoverHarness(SwiftHarness(swift), QiniuHarness(qiniu))
 
 
-class TestS3AndSwift(OnThreads, *WITHOUT_KEYS):  # type: ignore[misc]
+class TestS3AndSwift(
+    OnThreads, ConditionTests, CopyTests, MetadataTests, MultipartTests, ReadingTests, WriterTests
+):
+    """What goes over more than one request; the rest of the contract is in `make conformance`."""
+
     @pytest.fixture(scope="session")
     @staticmethod
     def harness(ministack: Ministack, swift: Swift) -> Harness:

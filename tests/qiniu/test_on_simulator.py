@@ -9,7 +9,7 @@ import pytest
 from cloudstore.testing import ConformanceSuite, Harness
 from cloudstore.testing.qiniu import QiniuSimulator
 from tests.conformance.embedded import FailoverHarness, PassThroughHarness
-from tests.conformance.faces import OnAsyncio, OnThreads
+from tests.conformance.faces import WITHOUT_KEYS, OnAsyncio, OnThreads
 from tests.qiniu.harness import LIMITS, QiniuHarness
 
 
@@ -33,13 +33,13 @@ class TestQiniu(ConformanceSuite):
     pass
 
 
-class TestQiniuUnderPassThrough(OnThreads, ConformanceSuite):
+class TestQiniuUnderPassThrough(OnThreads, *WITHOUT_KEYS):  # type: ignore[misc]
     @pytest.fixture
     def harness(self, passed_through: Harness) -> Harness:
         return passed_through
 
 
-class TestQiniuUnderFailover(OnAsyncio, ConformanceSuite):
+class TestQiniuUnderFailover(OnAsyncio, *WITHOUT_KEYS):  # type: ignore[misc]
     @pytest.fixture
     def harness(self, failover: Harness) -> Harness:
         return failover
