@@ -14,6 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from typing import Any, Protocol, TypeVar
 
 from ..driver import (
@@ -266,11 +267,14 @@ class SyncRunner:
             flight.landed.set()
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Runs `work` in another thread."""
+        """Runs `work` in another thread, which sees the context variables of this one.
+
+        An observer finds there what the operation belongs to, such as a trace.
+        """
         with self._lock:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="cloudstore")
-            return self._pool.submit(work)
+            return self._pool.submit(copy_context().run, work)
 
 
 class _Flight:

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -649,3 +650,25 @@ def test_what_a_cancelled_flow_does_not_get_is_closed() -> None:
 
     asyncio.run(main())
     assert closed.is_set()
+
+
+TRACE: ContextVar[str] = ContextVar("trace", default="none")
+
+
+def test_flows_side_by_side_see_the_context_of_their_operation(runner: Any) -> None:
+    def look() -> Flow[str]:
+        yield Sleep(TICK / 10)
+        return TRACE.get()
+
+    def flow() -> Flow[list[str]]:
+        gathered = yield Gather([look(), look()])
+        raced = yield Race([look()], 0.0)
+        branch: Branch = yield Spawn(look())
+        yield Join([branch])
+        return [*gathered, raced, branch.result()]
+
+    before = TRACE.set("the operation")
+    try:
+        assert runner.run(flow()) == ["the operation"] * 4
+    finally:
+        TRACE.reset(before)
