@@ -105,6 +105,8 @@ class _Resumable:
         }
         sent = None
         remembered = yield Call(None, self._ctx, state.read, identity)
+        if remembered is not None and not remembered.is_here:
+            raise InvalidArgumentError("this state file is of an upload to another object")
         if remembered is not None and not remembered.is_same:
             yield from self._forget(remembered.ref)
         elif remembered is not None:

@@ -19,7 +19,7 @@ __all__ = ["Remembered", "UploadState"]
 
 TAKEN = "another upload of this file to this object is under way"
 Identity = Mapping[str, Any]
-"""What is uploaded from where to where, and how: JSON values. Another one begins anew."""
+"""What is uploaded, to ``where``, and how: JSON values. Another one begins anew."""
 
 
 class Remembered(NamedTuple):
@@ -28,10 +28,12 @@ class Remembered(NamedTuple):
     Attributes:
         ref: the upload.
         is_same: whether it is of the same source, with the same options.
+        is_here: whether it is to the same object, of the same account's endpoint.
     """
 
     ref: UploadRef
     is_same: bool
+    is_here: bool
 
 
 class UploadState:
@@ -57,9 +59,10 @@ class UploadState:
         try:
             held = json.loads(text)
             ref = UploadRef.from_json(json.dumps(held["ref"]))
+            known = dict(held["identity"])
         except (ValueError, KeyError, TypeError, InvalidArgumentError):
             return None
-        return Remembered(ref, held.get("identity") == dict(identity))
+        return Remembered(ref, known == dict(identity), known.get("where") == identity["where"])
 
     def write(self, identity: Identity, ref: UploadRef) -> None:
         """Says that this was begun."""

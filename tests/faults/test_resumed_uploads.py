@@ -171,6 +171,18 @@ def test_state_that_cannot_be_read_begins_anew(
     assert names(source) == ["source"]
 
 
+def test_state_of_another_object_is_refused(stored: Stage, source: Path, tmp_path: Path) -> None:
+    """Its upload may be of another account, and is not this one's to abort."""
+    break_off(stored, source, tmp_path / "state")
+    store = stored.store(transfer=TRANSFER)
+    with pytest.raises(InvalidArgumentError, match="another object"):
+        store.create_object_from_file(
+            stored.bucket, f"{stored.key} other", source, resume=tmp_path / "state"
+        )
+    assert stored.requests == []
+    assert upload(stored, source, tmp_path / "state")[0] == THERE * PART
+
+
 def test_two_do_not_upload_one_file_at_once(stored: Stage, source: Path, tmp_path: Path) -> None:
     with (tmp_path / "state").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
