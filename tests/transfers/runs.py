@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -43,13 +44,14 @@ class Killed:
     left: list[str] = field(default_factory=list)
 
 
-def start(job: dict[str, Any]) -> subprocess.Popen[str]:
+def start(job: dict[str, Any], stderr: int | None = None) -> subprocess.Popen[str]:
     """A worker at its job."""
     worker = subprocess.Popen(
         [sys.executable, "-m", "tests.transfers.worker"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     )
     assert worker.stdin is not None
@@ -99,6 +101,20 @@ def move(job: dict[str, Any], size: int, kills: int, chance: random.Random) -> K
             return result
         assert code == -9, f"the worker failed with {code}"
         result.kills += 1
+
+
+def interrupt(job: dict[str, Any]) -> str:
+    """Presses Ctrl-C once the worker moves bytes; returns what it says of that."""
+    worker = start({**job, "resume": False}, stderr=subprocess.PIPE)
+    assert worker.stdout is not None
+    assert worker.stderr is not None
+    assert worker.stdout.readline()
+    worker.send_signal(signal.SIGINT)
+    said(worker)
+    with worker.stderr:
+        told = worker.stderr.read()
+    assert worker.wait(LONGEST_WAIT) != 0
+    return told
 
 
 def digest(path: Path) -> str:

@@ -10,7 +10,8 @@ import pytest
 from cloudstore import Store, StoreFactory, TransferConfig
 
 from .places import PLACES, Settings
-from .runs import BUCKET, Killed, down, measure, up
+from .runs import BUCKET, Killed, down, interrupt, measure, up
+from .worker import blocks
 
 MIB = 1024 * 1024
 SIZE = 64 * MIB
@@ -42,6 +43,34 @@ def test_memory_is_bounded_by_parts_not_by_the_object(settings: Settings, tmp_pa
     assert len(set(found["digests"])) == 1
     assert found["up"] < BOUND
     assert found["down"] < BOUND
+
+
+def test_interrupted_upload_leaves_what_was_there(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    with source.open("wb") as file:
+        file.writelines(blocks(SIZE))
+    store.create_object(BUCKET, "interrupted", b"old")
+    job = {"do": "up", "settings": dict(settings), "transfer": TRANSFER, "path": str(source)}
+    told = interrupt({**job, "bucket": BUCKET, "key": "interrupted"})
+    assert told.rstrip().endswith("KeyboardInterrupt")
+    assert store.get_object(BUCKET, "interrupted").read() == b"old"
+    if store.capabilities.list_uploads:
+        assert store.list_multipart_uploads(BUCKET) == []
+
+
+def test_interrupted_download_leaves_what_was_there(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    store.create_object(BUCKET, "interrupted", blocks(SIZE))
+    target = tmp_path / "target"
+    target.write_bytes(b"old")
+    job = {"do": "down", "settings": dict(settings), "transfer": TRANSFER, "path": str(target)}
+    told = interrupt({**job, "bucket": BUCKET, "key": "interrupted"})
+    assert told.rstrip().endswith("KeyboardInterrupt")
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 @pytest.mark.parametrize("move", [up, down])

@@ -11,6 +11,7 @@ import os
 import resource
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,12 @@ def peak() -> int:
 
 def say(value: Any) -> None:
     print(json.dumps(value), flush=True)
+
+
+def tell_slowly(done: int, total: int | None) -> None:
+    """So that whoever listens can do something before the end."""
+    say(done)
+    time.sleep(0.1)
 
 
 def tell(done: int, total: int | None) -> None:
@@ -91,10 +98,12 @@ def main() -> None:
     with store:
         store._driver.limits = replace(store._driver.limits, min_part_size=SMALLEST_PART)
         where = job["bucket"], job["key"], job["path"]
+        resume = job.get("resume", True)
+        progress = tell if resume else tell_slowly
         if job["do"] == "up":
-            store.create_object_from_file(*where, resume=True, progress=tell)
+            store.create_object_from_file(*where, resume=resume, progress=progress)
         elif job["do"] == "down":
-            store.get_object_to_file(*where, resume=True, progress=tell)
+            store.get_object_to_file(*where, resume=resume, progress=progress)
         else:
             through_a_pipe(store, job)
 
