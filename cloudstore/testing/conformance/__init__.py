@@ -29,6 +29,7 @@ Each line of the contract is at least one test; the files are its themes:
 `copies`        copies and moves
 `multipart`     uploads driven by the caller, references, stale uploads
 `writers`       files that become objects
+`transfers`     large files, in parts, resumed
 `checksums`     digests that the vendor verifies
 `presigning`    presigned requests over real HTTP
 `handles`       bucket handles with prefixes
@@ -64,6 +65,7 @@ _THEMES = (
     "copies",
     "multipart",
     "writers",
+    "transfers",
     "checksums",
     "presigning",
     "handles",
@@ -96,6 +98,7 @@ from .multipart import MultipartTests  # noqa: E402
 from .objects import ObjectTests  # noqa: E402
 from .presigning import PresigningTests  # noqa: E402
 from .reading import ReadingTests  # noqa: E402
+from .transfers import TransferTests  # noqa: E402
 from .weird_keys import WEIRD_KEYS  # noqa: E402
 from .writers import WriterTests  # noqa: E402
 
@@ -122,6 +125,7 @@ class ConformanceSuite(
     CopyTests,
     MultipartTests,
     WriterTests,
+    TransferTests,
     ChecksumTests,
     PresigningTests,
     HandleTests,
