@@ -22,6 +22,7 @@ def report(place: str, settings: Settings, store: Store, size: int, kills: int, 
     """Prints what one place shows."""
     with tempfile.TemporaryDirectory(prefix="cloudstore-transfers-") as name:
         found = measure(settings, dict(DEFAULTS), size, Path(name))
+    store.delete_object(BUCKET, "piped")  # servers keep it in memory
     equal = "equal" if len(set(found["digests"])) == 1 else "NOT EQUAL"
     took = ", ".join(f"{way} {found[way] / MIB:.0f} MiB" for way in ("up", "down"))
     base = f"{found['base'] / MIB:.0f} MiB"
@@ -29,6 +30,7 @@ def report(place: str, settings: Settings, store: Store, size: int, kills: int, 
     for move in (up, down):
         with tempfile.TemporaryDirectory(prefix="cloudstore-transfers-") as name:
             killed = move(store, settings, dict(DEFAULTS), size // 2, Path(name), kills, seed)
+        store.delete_object(BUCKET, "killed")
         print(
             f"{place}: {size // 2 // MIB} MiB {move.__name__}, killed {killed.kills} times: "
             f"{killed.sent_again / MIB:.0f} MiB again, "
