@@ -32,6 +32,7 @@ from .errors import (
     PartialFailureError,
     PreconditionFailedError,
     TooLargeError,
+    UnavailableError,
     UploadNotFoundError,
 )
 from .events import Observer
@@ -74,6 +75,9 @@ DELETES_AT_ONCE = 16
 
 METADATA_ATTEMPTS = 10
 """How often a merge of metadata starts anew because the object changed meanwhile."""
+
+SOURCE_ATTEMPTS = 5
+"""How often a copy reads its source anew because it was replaced meanwhile."""
 
 
 class Operations:
@@ -477,24 +481,59 @@ class Operations:
             yield from self._ready(ctx)
         options, changed = self._copy_options(conditions, changes)
         conditional = options.if_absent or options.if_match is not None
-        write_id = ""
         try:
-            if changed is not None or (conditional and self.driver.capabilities.settles_writes):
-                info = yield from self.driver.head_object(
-                    ctx, bucket, key, GetOptions(if_match=options.source_if_match)
+            if changed is None and not (conditional and self.driver.capabilities.settles_writes):
+                return (
+                    yield from self.driver.copy_object(ctx, bucket, key, to_bucket, to_key, options)
                 )
-                if self.driver.capabilities.copy_source_if_match:
-                    options.source_if_match = info.etag
-                merged = _merged(info, changed, changes)
-                write_id, options.replace = with_new_write_id(self.driver, ctx, merged)
-            return (yield from self.driver.copy_object(ctx, bucket, key, to_bucket, to_key, options))
+            return (
+                yield from self._copy_changed(
+                    ctx, bucket, key, to_bucket, to_key, options, changed, changes
+                )
+            )
         except NotFoundError as exc:
             yield from self._which_is_missing(ctx, bucket, exc)
             raise
-        except CloudStoreError as exc:
-            if not write_id:
+
+    def _copy_changed(
+        self,
+        ctx: OpContext,
+        bucket: str,
+        key: str,
+        to_bucket: str,
+        to_key: str,
+        options: CopyOptions,
+        changed: PutOptions | None,
+        changes: Mapping[str, Any],
+    ) -> Flow[PutResult]:
+        """A copy whose options stand on those of its source. A source that is replaced meanwhile
+        is read again, unless the caller has said which one it must be.
+
+        Raises:
+            UnavailableError: it was replaced again and again.
+        """
+        wanted, pins = options.source_if_match, self.driver.capabilities.copy_source_if_match
+        refused: PreconditionFailedError | None = None
+        for _ in range(SOURCE_ATTEMPTS):
+            info = yield from self.driver.head_object(ctx, bucket, key, GetOptions(if_match=wanted))
+            if refused is not None and info.etag == options.source_if_match:
+                raise refused  # for what it found at the target
+            if pins:
+                options.source_if_match = info.etag
+            merged = _merged(info, changed, changes)
+            write_id, options.replace = with_new_write_id(self.driver, ctx, merged)
+            try:
+                return (
+                    yield from self.driver.copy_object(ctx, bucket, key, to_bucket, to_key, options)
+                )
+            except NotFoundError:
                 raise
-            return (yield from settle(self.driver, ctx, to_bucket, to_key, write_id, exc))
+            except CloudStoreError as exc:
+                again = pins and wanted is None and exc.outcome == "not_applied"
+                if not (again and isinstance(exc, PreconditionFailedError)):
+                    return (yield from settle(self.driver, ctx, to_bucket, to_key, write_id, exc))
+                refused = exc
+        raise UnavailableError("the source is replaced again and again", retryable=True) from refused
 
     def _copy_options(
         self, conditions: Mapping[str, Any], changes: Mapping[str, Any]

@@ -369,6 +369,7 @@ class Store:
         Raises:
             ObjectNotFoundError, BucketNotFoundError, UnsupportedError
             ObjectAlreadyExistsError, PreconditionFailedError
+            UnavailableError: also where the source was replaced again and again meanwhile.
         """
         ctx = self._context("copy_object", bucket, key, timeout)
         flow = self._operations.copy_object(
