@@ -34,6 +34,7 @@ from .errors import (
     InvalidBucketNameError,
     InvalidKeyError,
     InvalidPartError,
+    LocalFileError,
     MissingDependencyError,
     NotFoundError,
     NotModifiedError,
@@ -71,6 +72,7 @@ from .multipart import AsyncMultipartUpload, MultipartUpload
 from .object import AsyncObject, Object, ObjectList
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .store import Store
+from .transfer.bulk import BulkResult
 from .writer import AsyncObjectWriter, ObjectWriter
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ __all__ = [
     "BucketAlreadyExistsError",
     "BucketNotEmptyError",
     "BucketNotFoundError",
+    "BulkResult",
     "Capabilities",
     "ChecksumMismatchError",
     "CloudStoreError",
@@ -111,6 +114,7 @@ __all__ = [
     "LifecycleRule",
     "Limits",
     "LocalConfig",
+    "LocalFileError",
     "MemoryConfig",
     "MissingDependencyError",
     "MultipartUpload",

@@ -43,6 +43,7 @@ from .options import CopyOptions, ReadOptions, VendorOptions, WriteOptions
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .runtime.tasks import AsyncRunner, AsyncTransport
 from .sources import AsyncData
+from .transfer.bulk_verbs import AsyncBulkVerbs
 from .transfer.progress import Progress
 from .writer import AsyncObjectWriter
 
@@ -52,7 +53,7 @@ T = TypeVar("T")
 Seconds = float | timedelta | None
 
 
-class AsyncStore:
+class AsyncStore(AsyncBulkVerbs):
     """The verbs of `Store` for asyncio: the same arguments, results and errors, awaited.
 
     Any number of tasks may use one store, and several event loops, one after the other. It is an async

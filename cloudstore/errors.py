@@ -44,6 +44,7 @@ __all__ = [
     "InvalidBucketNameError",
     "InvalidKeyError",
     "InvalidPartError",
+    "LocalFileError",
     "MissingDependencyError",
     "NotFoundError",
     "NotModifiedError",
@@ -107,6 +108,7 @@ class ErrorKind(StrEnum):
     DEADLINE_EXCEEDED = "deadline_exceeded"
     REPLICATION = "replication"
     UNEXPECTED_RESPONSE = "unexpected_response"
+    LOCAL_FILE = "local_file"
 
 
 class CloudStoreError(Exception):
@@ -417,6 +419,15 @@ class UnexpectedResponseError(CloudStoreError):
     kind = ErrorKind.UNEXPECTED_RESPONSE
 
 
+class LocalFileError(CloudStoreError):
+    """One of many local files could not be read or written; its `__cause__` is Python's OSError.
+
+    Where a verb is about one file, that OSError itself is raised.
+    """
+
+    kind = ErrorKind.LOCAL_FILE
+
+
 _BY_KIND: Mapping[ErrorKind, type[CloudStoreError]] = MappingProxyType(
     {
         cls.kind: cls
@@ -453,6 +464,7 @@ _BY_KIND: Mapping[ErrorKind, type[CloudStoreError]] = MappingProxyType(
             DeadlineExceededError,
             ReplicationError,
             UnexpectedResponseError,
+            LocalFileError,
         )
     }
 )

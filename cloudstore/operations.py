@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -73,6 +73,9 @@ T = TypeVar("T")
 DELETES_AT_ONCE = 16
 """How many objects are deleted side by side where the vendor has no batch delete."""
 
+BATCHES_AT_ONCE = 4
+"""How many batches of deletions are under way at a time."""
+
 METADATA_ATTEMPTS = 10
 """How often a merge of metadata starts anew because the object changed meanwhile."""
 
@@ -83,7 +86,8 @@ SOURCE_ATTEMPTS = 5
 class Operations:
     """A driver, and the verbs over it.
 
-    Args:
+    Attributes:
+        driver: which.
         asynchronous: whether async iterators may be data.
     """
 
@@ -107,7 +111,7 @@ class Operations:
         self._clock = clock or SystemClock()
         # Not seeded: a forked child must not repeat the parent's write-ids.
         self._random = chance or random.SystemRandom()
-        self._asynchronous = asynchronous
+        self.asynchronous = asynchronous
         self._discovered = False
         self._good_bucket: object = self  # no bucket yet, and equal to no name
 
@@ -162,6 +166,12 @@ class Operations:
         """Of an answer that does not tell, finds whether the bucket or the object is missing."""
         found = yield from which_is_missing(self.driver, ctx, bucket, error)
         raise found from (None if found is error else error)
+
+    def check_many(self, ctx: OpContext, bucket: str, check: Callable[[], object]) -> Flow[None]:
+        """Refuses what would be refused for each of many objects, before the first."""
+        self._check_bucket(bucket)
+        yield from self._ready(ctx)
+        check()
 
     # --- buckets ---
 
@@ -243,14 +253,20 @@ class Operations:
         self._check(bucket, key)
         if not self._discovered:
             yield from self._ready(ctx)
-        checked = (
-            arguments.checked(arguments.get_options, self.driver, options) if options else _PLAIN_GET
-        )
+        checked = self.get_options(options) if options else _PLAIN_GET
         try:
             return (yield from self.driver.get_object(ctx, bucket, key, checked))
         except NotFoundError as exc:
             yield from self._which_is_missing(ctx, bucket, exc)
             raise
+
+    def get_options(self, options: Mapping[str, Any]) -> GetOptions:
+        """The options of a read, checked.
+
+        Raises:
+            InvalidArgumentError, UnsupportedError
+        """
+        return arguments.checked(arguments.get_options, self.driver, options)
 
     def download(
         self,
@@ -281,9 +297,7 @@ class Operations:
         self._check(bucket, key)
         if not self._discovered:
             yield from self._ready(ctx)
-        checked = (
-            arguments.checked(arguments.get_options, self.driver, options) if options else _PLAIN_GET
-        )
+        checked = self.get_options(options) if options else _PLAIN_GET
         try:
             return (yield from self.driver.head_object(ctx, bucket, key, checked))
         except NotFoundError as exc:
@@ -316,8 +330,8 @@ class Operations:
         self._check(bucket, key)
         if not self._discovered:
             yield from self._ready(ctx)
-        checked = self._put_options(options)
-        source = yield from open_source(ctx, data, asynchronous=self._asynchronous)
+        checked = self.put_options(options)
+        source = yield from open_source(ctx, data, asynchronous=self.asynchronous)
         try:
             result, size = yield from upload(
                 self.driver, ctx, bucket, key, source, checked, self._transfer, progress
@@ -345,8 +359,8 @@ class Operations:
         yield from self._ready(ctx)
         require(self.driver, "multipart")
         require(self.driver, "list_parts")
-        checked = self._put_options(options)
-        source = yield from open_source(ctx, Path(path), asynchronous=self._asynchronous)
+        checked = self.put_options(options)
+        source = yield from open_source(ctx, Path(path), asynchronous=self.asynchronous)
         try:
             result, size = yield from upload_resumably(
                 self.driver, ctx, bucket, key, path, source, resume, checked, self._transfer, progress
@@ -366,13 +380,18 @@ class Operations:
         """See `Store.open_writer`."""
         self._check(bucket, key)
         yield from self._ready(ctx)
-        checked = self._put_options(options)
+        checked = self.put_options(options)
         tally = Tally(None, progress)
         return StreamedUpload(
             Destination(self.driver, ctx, bucket, key, checked, self._transfer, tally)
         )
 
-    def _put_options(self, options: Mapping[str, Any]) -> PutOptions:
+    def put_options(self, options: Mapping[str, Any]) -> PutOptions:
+        """The options of a write, checked.
+
+        Raises:
+            InvalidArgumentError, UnsupportedError
+        """
         checked = arguments.checked(arguments.put_options, self.driver, options)
         capabilities = self.driver.capabilities
         # Refused here where neither way of writing could honour it; else where the way is known.
@@ -433,15 +452,19 @@ class Operations:
     ) -> Flow[dict[str, CloudStoreError]]:
         failed: dict[str, CloudStoreError] = {}
         if self.driver.capabilities.delete_objects:
-            batch = self.driver.limits.delete_batch
-            for first in range(0, len(keys), batch):
-                some = keys[first : first + batch]
-                try:
-                    failed.update((yield from self.driver.delete_objects(ctx, bucket, some)))
-                except CloudStoreError as exc:
-                    if first:
-                        exc.outcome = "unknown"  # the batches before are gone
-                    raise
+            size = self.driver.limits.delete_batch
+            batches = [keys[first : first + size] for first in range(0, len(keys), size)]
+            try:
+                if len(batches) == 1:
+                    failed.update((yield from self.driver.delete_objects(ctx, bucket, batches[0])))
+                elif batches:
+                    flows = (self.driver.delete_objects(ctx, bucket, batch) for batch in batches)
+                    for some in (yield Gather(flows, limit=BATCHES_AT_ONCE)):
+                        failed.update(some)
+            except CloudStoreError as exc:
+                if len(batches) > 1:
+                    exc.outcome = "unknown"  # other batches are gone
+                raise
             self._complete_all(ctx, bucket, failed)
             return failed
         deletes = (self.delete_object(ctx, bucket, key, missing_ok=True, options={}) for key in keys)
@@ -479,7 +502,7 @@ class Operations:
         self._check(to_bucket, to_key)
         if not self._discovered:
             yield from self._ready(ctx)
-        options, changed = self._copy_options(conditions, changes)
+        options, changed = self.copy_options(conditions, changes)
         conditional = options.if_absent or options.if_match is not None
         try:
             if changed is None and not (conditional and self.driver.capabilities.settles_writes):
@@ -535,9 +558,14 @@ class Operations:
                 refused = exc
         raise UnavailableError("the source is replaced again and again", retryable=True) from refused
 
-    def _copy_options(
+    def copy_options(
         self, conditions: Mapping[str, Any], changes: Mapping[str, Any]
     ) -> tuple[CopyOptions, PutOptions | None]:
+        """The conditions of a copy and what it changes, checked.
+
+        Raises:
+            InvalidArgumentError, UnsupportedError
+        """
         for name in changes:
             if name not in _CHANGEABLE:
                 raise InvalidArgumentError(f"a copy has no option {name!r}")
@@ -562,7 +590,7 @@ class Operations:
         self._check(bucket, key)
         self._check(to_bucket, to_key)
         yield from self._ready(ctx)
-        self._copy_options(conditions, changes)  # refuses before anything is sent
+        self.copy_options(conditions, changes)  # refuses before anything is sent
         capabilities = self.driver.capabilities
         pinned = dict(conditions)
         etag = pinned.get("source_if_match")
@@ -727,7 +755,7 @@ class Operations:
             raise InvalidArgumentError(f"a part's number is a whole number, not {number!r}")
         if not 1 <= number <= limits.max_parts:
             raise InvalidArgumentError(f"a part's number is 1 to {limits.max_parts}, not {number}")
-        source = yield from open_source(ctx, data, asynchronous=self._asynchronous)
+        source = yield from open_source(ctx, data, asynchronous=self.asynchronous)
         try:
             payload = source.payload
             if payload is None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from .bucket import Bucket
 from .capabilities import Capabilities
@@ -44,8 +44,12 @@ from .options import CopyOptions, ReadOptions, VendorOptions, WriteOptions
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .runtime.threads import SyncRunner, SyncTransport
 from .sources import Data
+from .transfer.bulk_verbs import BulkVerbs
 from .transfer.progress import Progress
 from .writer import ObjectWriter
+
+if TYPE_CHECKING:
+    from .twin import AsyncTwin
 
 __all__ = ["Store"]
 
@@ -53,7 +57,7 @@ T = TypeVar("T")
 Seconds = float | timedelta | None
 
 
-class Store:
+class Store(BulkVerbs):
     """One vendor's objects, behind verbs that are the same for every vendor.
 
     Any number of threads may use one store. It is a context manager; after `close` every verb raises
@@ -83,6 +87,8 @@ class Store:
         self._driver = driver
         self._runner = SyncRunner(lambda: _open_transport(config, timeouts))
         self._closed = False
+        self._made_of = (config, timeouts)
+        self._twins: list[AsyncTwin] = []
 
     @classmethod
     def create(
@@ -801,6 +807,8 @@ class Store:
         """Closes connections; any number of times."""
         if not self._closed:
             self._closed = True
+            for twin in self._twins:
+                twin.close()
             self._runner.close()
             self._driver.close()
 
@@ -831,6 +839,15 @@ class Store:
 
     def _run(self, ctx: OpContext, flow: Flow[T]) -> T:
         return self._runner.execute(ctx, self._driver.scheme, flow)
+
+    def _twin(self) -> AsyncTwin:
+        from .twin import AsyncTwin  # a store that is used for one object at a time needs no asyncio
+
+        self._check_open()
+        if not self._twins:
+            # Another thread may do so, too: the first is everybody's, and a second has no thread yet.
+            self._twins.append(AsyncTwin(self._operations, *self._made_of))
+        return self._twins[0]
 
 
 def _open_transport(config: Config | Driver, timeouts: Timeouts | None) -> SyncTransport:

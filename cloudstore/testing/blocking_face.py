@@ -7,57 +7,22 @@ For tests: the hop to the loop costs about 100 µs a call.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, Self, TypeVar, cast
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, Self, cast
 
 from ..aio import AsyncStore
 from ..bucket import AsyncBucket
 from ..multipart import AsyncMultipartUpload
 from ..object import AsyncObject, ObjectList
+from ..runtime.loop_thread import LoopThread
 from ..store import Store
+from ..transfer.bulk import BulkResult
 from ..writer import AsyncObjectWriter
 
 __all__ = ["BlockingFace", "LoopThread", "blocking_store"]
 
-T = TypeVar("T")
 _WRAPPED = (AsyncStore, AsyncBucket, AsyncMultipartUpload, AsyncObject, AsyncObjectWriter)
-
-
-class LoopThread:
-    """An event loop in a thread. A context manager; `close` ends both."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="loop", daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs a coroutine on the loop and waits for it; an interrupted wait cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def close(self) -> None:
-        """Ends the loop, once what it still has to do is done."""
-        if self._loop.is_closed():
-            return
-        self.run(self._loop.shutdown_asyncgens())
-        self.run(self._loop.shutdown_default_executor())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 class BlockingFace:
@@ -120,6 +85,8 @@ def _shown(value: Any, loop: LoopThread) -> Any:
         return ObjectList([_shown(item, loop) for item in value], value.marker)
     if isinstance(value, list):
         return [_shown(item, loop) for item in value]
+    if isinstance(value, BulkResult):
+        return value.map(lambda found: _shown(found, loop))
     if isinstance(value, AsyncIterator):
         return _iterated(value, loop)
     return value

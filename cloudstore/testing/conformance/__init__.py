@@ -66,6 +66,7 @@ _THEMES = (
     "multipart",
     "writers",
     "transfers",
+    "bulk",
     "checksums",
     "presigning",
     "handles",
@@ -82,6 +83,7 @@ from .account import Account, Narrowed, RecordingDriver  # noqa: E402
 from .administration import AdministrationTests  # noqa: E402
 from .base import ConformanceTests, needs  # noqa: E402
 from .buckets import BucketTests  # noqa: E402
+from .bulk import BulkTests  # noqa: E402
 from .capabilities import CapabilityTests  # noqa: E402
 from .checksums import ChecksumTests  # noqa: E402
 from .concurrency import ConcurrencyTests  # noqa: E402
@@ -126,6 +128,7 @@ class ConformanceSuite(
     MultipartTests,
     WriterTests,
     TransferTests,
+    BulkTests,
     ChecksumTests,
     PresigningTests,
     HandleTests,
