@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from ..errors import CloudStoreError, InvalidArgumentError, PartialFailureError
 
-__all__ = ["BULK_CONCURRENCY", "BulkResult", "Outcomes", "pairs"]
+__all__ = ["BULK_CONCURRENCY", "BulkResult", "Outcomes", "checked_keys", "pairs"]
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -74,12 +74,17 @@ class Outcomes:
         )
 
 
-def pairs(items: Mapping[str, T] | Iterable[Any] | AsyncIterable[Any]) -> Any:
-    """The pairs of a mapping, or the items as they are.
+def checked_keys(keys: Iterable[Any] | AsyncIterable[Any]) -> Any:
+    """The keys as they are.
 
     Raises:
         InvalidArgumentError: text, of which every character would be a key.
     """
-    if isinstance(items, str):
+    if isinstance(keys, str):
         raise InvalidArgumentError("keys are a list or another iterable of keys, not one text")
-    return items.items() if isinstance(items, Mapping) else items
+    return keys
+
+
+def pairs(items: Mapping[str, T] | Iterable[Any] | AsyncIterable[Any]) -> Any:
+    """The pairs of a mapping, or the items as they are. Errors as `checked_keys`."""
+    return items.items() if isinstance(items, Mapping) else checked_keys(items)

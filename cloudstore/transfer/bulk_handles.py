@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from ..handle import BucketHandle
 from ..options import CopyOptions, ReadOptions, WriteOptions
-from .bulk import BULK_CONCURRENCY, BulkResult, pairs
+from .bulk import BULK_CONCURRENCY, BulkResult, checked_keys, pairs
 
 if TYPE_CHECKING:
     from ..aio import AsyncStore
@@ -30,7 +30,6 @@ class _ManyKeys(BucketHandle):
 
     def _each(self, items: Any, change: Callable[[Any], Any]) -> Any:
         """The items, changed as they are asked for."""
-        items = pairs(items)
         if isinstance(items, AsyncIterable):
             return _changed(items, change)
         return (change(item) for item in items)
@@ -76,7 +75,7 @@ class BucketBulkVerbs(_ManyKeys):
         """See `Store.create_objects`. The keys of `PartialFailureError.results` are whole keys."""
         return self._store.create_objects(
             self.name,
-            self._each(objects, self._full_object),
+            self._each(pairs(objects), self._full_object),
             on_result=self._told(on_result),
             max_concurrency=max_concurrency,
             timeout=timeout,
@@ -94,7 +93,7 @@ class BucketBulkVerbs(_ManyKeys):
         """See `Store.get_objects`."""
         for result in self._store.get_objects(
             self.name,
-            self._each(keys, self._full),
+            self._each(checked_keys(keys), self._full),
             max_concurrency=max_concurrency,
             timeout=timeout,
             **options,
@@ -114,7 +113,7 @@ class BucketBulkVerbs(_ManyKeys):
         """See `Store.copy_objects`; without `to_bucket` within this handle."""
         return self._store.copy_objects(
             self.name,
-            self._each(keys, self._full_copy(to_bucket)),
+            self._each(pairs(keys), self._full_copy(to_bucket)),
             self.name if to_bucket is None else to_bucket,
             on_result=self._told(on_result),
             max_concurrency=max_concurrency,
@@ -140,7 +139,7 @@ class AsyncBucketBulkVerbs(_ManyKeys):
         """See `Bucket.create_objects`."""
         return await self._store.create_objects(
             self.name,
-            self._each(objects, self._full_object),
+            self._each(pairs(objects), self._full_object),
             on_result=self._told(on_result),
             max_concurrency=max_concurrency,
             timeout=timeout,
@@ -158,7 +157,7 @@ class AsyncBucketBulkVerbs(_ManyKeys):
         """See `Bucket.get_objects`."""
         async for result in self._store.get_objects(
             self.name,
-            self._each(keys, self._full),
+            self._each(checked_keys(keys), self._full),
             max_concurrency=max_concurrency,
             timeout=timeout,
             **options,
@@ -178,7 +177,7 @@ class AsyncBucketBulkVerbs(_ManyKeys):
         """See `Bucket.copy_objects`."""
         return await self._store.copy_objects(
             self.name,
-            self._each(keys, self._full_copy(to_bucket)),
+            self._each(pairs(keys), self._full_copy(to_bucket)),
             self.name if to_bucket is None else to_bucket,
             on_result=self._told(on_result),
             max_concurrency=max_concurrency,

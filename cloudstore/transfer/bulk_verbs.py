@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Unpack, cast
 
 from ..object import AsyncObject, Object
 from ..options import CopyOptions, ReadOptions, WriteOptions
-from .bulk import BULK_CONCURRENCY, BulkResult, Outcomes, pairs
+from .bulk import BULK_CONCURRENCY, BulkResult, Outcomes, checked_keys, pairs
 
 if TYPE_CHECKING:
     from ..aio import AsyncStore
@@ -107,7 +107,7 @@ class BulkVerbs:
         twin = self._twin()
         for result in twin.iterate(
             lambda feed: read(twin.store, bucket, feed, max_concurrency, timeout, options),
-            pairs(keys),
+            checked_keys(keys),
             max_concurrency,
         ):
             yield result.map(lambda opened: Object(self, bucket, opened.info, opened, timeout))
@@ -190,7 +190,7 @@ class AsyncBulkVerbs:
         """See `Store.get_objects`; `keys` may be asynchronous."""
         from .many_objects import read
 
-        results = read(self._all_verbs, bucket, pairs(keys), max_concurrency, timeout, options)
+        results = read(self._all_verbs, bucket, checked_keys(keys), max_concurrency, timeout, options)
         async with aclosing(results):
             async for result in results:
                 yield result.map(lambda opened: AsyncObject(self, bucket, opened.info, opened, timeout))
