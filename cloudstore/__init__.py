@@ -34,6 +34,7 @@ from .errors import (
     InvalidBucketNameError,
     InvalidKeyError,
     InvalidPartError,
+    JobCancelledError,
     LocalFileError,
     MissingDependencyError,
     NotFoundError,
@@ -73,6 +74,7 @@ from .object import AsyncObject, Object, ObjectList
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .store import Store
 from .transfer.bulk import BulkResult
+from .transfer.folder_plan import FolderAction, FolderSummary
 from .writer import AsyncObjectWriter, ObjectWriter
 
 if TYPE_CHECKING:
@@ -82,11 +84,13 @@ if TYPE_CHECKING:
     from .providers.qiniu import QiniuConfig
     from .providers.s3 import S3Config
     from .providers.swift import SwiftConfig
+    from .transfer.job import AsyncJob, Job, JobProgress
 
 __all__ = [
     "AccountInfo",
     "AlreadyExistsError",
     "AsyncBucket",
+    "AsyncJob",
     "AsyncMultipartUpload",
     "AsyncObject",
     "AsyncObjectWriter",
@@ -106,10 +110,15 @@ __all__ = [
     "DeadlineExceededError",
     "ErrorKind",
     "Event",
+    "FolderAction",
+    "FolderSummary",
     "InvalidArgumentError",
     "InvalidBucketNameError",
     "InvalidKeyError",
     "InvalidPartError",
+    "Job",
+    "JobCancelledError",
+    "JobProgress",
     "KeyRule",
     "LifecycleRule",
     "Limits",
@@ -159,7 +168,10 @@ __all__ = [
 __version__ = "0.1.0"
 
 _LAZY = {
+    "AsyncJob": "cloudstore.transfer.job",
     "AsyncStore": "cloudstore.aio",
+    "Job": "cloudstore.transfer.job",
+    "JobProgress": "cloudstore.transfer.job",
     "LocalConfig": "cloudstore.providers.local",
     "MemoryConfig": "cloudstore.providers.memory",
     "QiniuConfig": "cloudstore.providers.qiniu",

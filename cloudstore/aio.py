@@ -44,6 +44,7 @@ from .policy import RetryPolicy, Timeouts, TransferConfig
 from .runtime.tasks import AsyncRunner, AsyncTransport
 from .sources import AsyncData
 from .transfer.bulk_verbs import AsyncBulkVerbs
+from .transfer.folder_verbs import AsyncFolderVerbs
 from .transfer.progress import Progress
 from .writer import AsyncObjectWriter
 
@@ -53,7 +54,7 @@ T = TypeVar("T")
 Seconds = float | timedelta | None
 
 
-class AsyncStore(AsyncBulkVerbs):
+class AsyncStore(AsyncBulkVerbs, AsyncFolderVerbs):
     """The verbs of `Store` for asyncio: the same arguments, results and errors, awaited.
 
     Any number of tasks may use one store, and several event loops, one after the other. It is an async

@@ -22,6 +22,7 @@ from .model import (
 from .object import AsyncObject, AsyncObjectOpening, Object, ObjectList
 from .options import CopyOptions, ReadOptions, VendorOptions, WriteOptions
 from .transfer.bulk_handles import AsyncBucketBulkVerbs, BucketBulkVerbs
+from .transfer.folder_handles import AsyncBucketFolderVerbs, BucketFolderVerbs
 from .transfer.progress import Progress
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ O = TypeVar("O", Object, AsyncObject)  # noqa: E741 - as in the names of the cla
 Seconds = float | timedelta | None
 
 
-class Bucket(BucketBulkVerbs):
+class Bucket(BucketBulkVerbs, BucketFolderVerbs):
     """A bucket of a `Store`: the store's verbs without their first argument.
 
     Two of them are equal when they are the same place of the same store.
@@ -373,7 +374,7 @@ class Bucket(BucketBulkVerbs):
         self._store.set_website(self.name, index, error, timeout=timeout)
 
 
-class AsyncBucket(AsyncBucketBulkVerbs):
+class AsyncBucket(AsyncBucketBulkVerbs, AsyncBucketFolderVerbs):
     """`Bucket` for `AsyncStore`: the same verbs, awaited."""
 
     _store: AsyncStore

@@ -44,6 +44,7 @@ __all__ = [
     "InvalidBucketNameError",
     "InvalidKeyError",
     "InvalidPartError",
+    "JobCancelledError",
     "LocalFileError",
     "MissingDependencyError",
     "NotFoundError",
@@ -109,6 +110,7 @@ class ErrorKind(StrEnum):
     REPLICATION = "replication"
     UNEXPECTED_RESPONSE = "unexpected_response"
     LOCAL_FILE = "local_file"
+    CANCELLED = "cancelled"
 
 
 class CloudStoreError(Exception):
@@ -353,6 +355,7 @@ class PartialFailureError(CloudStoreError):
 
     Attributes:
         results: for each failed key, its error.
+        summary: of work on a folder or a whole bucket, what was done; else None.
     """
 
     kind = ErrorKind.PARTIAL_FAILURE
@@ -362,10 +365,12 @@ class PartialFailureError(CloudStoreError):
         message: str = "",
         *,
         results: Mapping[str, CloudStoreError] = MappingProxyType({}),
+        summary: Any = None,
         **context: Any,
     ) -> None:
         super().__init__(message, **context)
         self.results: dict[str, CloudStoreError] = dict(results)
+        self.summary = summary
 
 
 class RateLimitedError(CloudStoreError):
@@ -428,6 +433,12 @@ class LocalFileError(CloudStoreError):
     kind = ErrorKind.LOCAL_FILE
 
 
+class JobCancelledError(CloudStoreError):
+    """A job was cancelled before its end; what it had done stays done."""
+
+    kind = ErrorKind.CANCELLED
+
+
 _BY_KIND: Mapping[ErrorKind, type[CloudStoreError]] = MappingProxyType(
     {
         cls.kind: cls
@@ -465,6 +476,7 @@ _BY_KIND: Mapping[ErrorKind, type[CloudStoreError]] = MappingProxyType(
             ReplicationError,
             UnexpectedResponseError,
             LocalFileError,
+            JobCancelledError,
         )
     }
 )

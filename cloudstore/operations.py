@@ -22,6 +22,7 @@ from .capabilities import RESERVED_PREFIX, is_internal_metadata
 from .driver import Clock, Driver, Flow, Gather, GetResult, OpContext, SystemClock
 from .errors import (
     BucketAlreadyExistsError,
+    BucketNotEmptyError,
     BucketNotFoundError,
     CloudStoreError,
     InvalidArgumentError,
@@ -75,6 +76,9 @@ DELETES_AT_ONCE = 16
 
 BATCHES_AT_ONCE = 4
 """How many batches of deletions are under way at a time."""
+
+EMPTYING_ATTEMPTS = 3
+"""How often a bucket is emptied that is to be deleted with all that is in it."""
 
 METADATA_ATTEMPTS = 10
 """How often a merge of metadata starts anew because the object changed meanwhile."""
@@ -198,8 +202,9 @@ class Operations:
         require(self.driver, "create_bucket")
         try:
             if force:
-                yield from self._empty(ctx, bucket)
-            yield from self.driver.delete_bucket(ctx, bucket)
+                yield from self._delete_with_all(ctx, bucket)
+            else:
+                yield from self.driver.delete_bucket(ctx, bucket)
         except BucketNotFoundError as exc:
             if exc.outcome != "unknown":
                 raise
@@ -208,6 +213,19 @@ class Operations:
             if force:
                 exc.outcome = "unknown"  # some of what was in it may be gone
             raise
+
+    def _delete_with_all(self, ctx: OpContext, bucket: str) -> Flow[None]:
+        """Empties the bucket and deletes it; again where something has come in between, such as what
+        was still under way when its writer gave up."""
+        for attempt in range(1, EMPTYING_ATTEMPTS + 1):
+            yield from self._empty(ctx, bucket)
+            try:
+                yield from self.driver.delete_bucket(ctx, bucket)
+            except BucketNotEmptyError:
+                if attempt == EMPTYING_ATTEMPTS:
+                    raise
+            else:
+                return
 
     def _empty(self, ctx: OpContext, bucket: str) -> Flow[None]:
         options = ListOptions(limit=self.driver.limits.page_size)

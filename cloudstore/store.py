@@ -45,6 +45,7 @@ from .policy import RetryPolicy, Timeouts, TransferConfig
 from .runtime.threads import SyncRunner, SyncTransport
 from .sources import Data
 from .transfer.bulk_verbs import BulkVerbs
+from .transfer.folder_verbs import FolderVerbs
 from .transfer.progress import Progress
 from .writer import ObjectWriter
 
@@ -57,7 +58,7 @@ T = TypeVar("T")
 Seconds = float | timedelta | None
 
 
-class Store(BulkVerbs):
+class Store(BulkVerbs, FolderVerbs):
     """One vendor's objects, behind verbs that are the same for every vendor.
 
     Any number of threads may use one store. It is a context manager; after `close` every verb raises

@@ -89,9 +89,10 @@ class AsyncTwin:
         return self.loop.iterate(work, items, max(1, concurrency) * 2)
 
     def close(self) -> None:
-        """Closes connections and ends the thread."""
+        """Gives up what goes on, closes connections and ends the thread."""
         with self._lock:
             loop, self._loop = self._loop, None
         if loop is not None:
+            loop.cancel_all()
             loop.run(self.store.close())
             loop.close()

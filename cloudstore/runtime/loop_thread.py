@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterat
 from concurrent.futures import Future
 from typing import Any, Generic, Self, TypeVar
 
+from ..errors import StoreClosedError
+
 __all__ = ["LoopThread"]
 
 T = TypeVar("T")
@@ -35,6 +37,10 @@ class LoopThread:
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Has the loop run a coroutine, with the context variables of this thread."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Has the loop call a function that does not block."""
+        self._loop.call_soon_threadsafe(function)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine on the loop and waits for it; an interrupted wait cancels it."""
@@ -74,6 +80,8 @@ class LoopThread:
                     under_way -= 1
                     yield results.popleft()
                 if ended:
+                    if task.cancelled():
+                        raise StoreClosedError("this store was closed meanwhile")
                     task.result()
                     return
                 if under_way * 2 <= ahead and not feed.is_complete:
@@ -84,10 +92,15 @@ class LoopThread:
             if not task.done():
                 self.run(_cancelled(task))
 
+    def cancel_all(self) -> None:
+        """Cancels what goes on on the loop, and waits until it has cleaned up."""
+        self.run(_all_cancelled())
+
     def close(self) -> None:
-        """Ends the loop, once what it still has to do is done."""
+        """Ends the loop: cancels what goes on there, and waits until it has cleaned up."""
         if self._loop.is_closed():
             return
+        self.cancel_all()
         self.run(self._loop.shutdown_asyncgens())
         self.run(self._loop.shutdown_default_executor())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -158,3 +171,10 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
     await asyncio.wait([task])
     if not task.cancelled():
         task.exception()
+
+
+async def _all_cancelled() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -212,7 +212,7 @@ class AsyncRunner:
         except DeadlineExceededError:
             raise  # its own deadline, not theirs who wait
         except CloudStoreError as exc:
-            flight.set_exception(exc)
+            flight.set_exception(copy.copy(exc))  # the leader's own learns what it was about
             flight.exception()  # whoever waits is told; nobody waiting is no reason to warn
             raise
         finally:

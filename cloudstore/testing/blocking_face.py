@@ -18,11 +18,19 @@ from ..object import AsyncObject, ObjectList
 from ..runtime.loop_thread import LoopThread
 from ..store import Store
 from ..transfer.bulk import BulkResult
+from ..transfer.job import AsyncJob
 from ..writer import AsyncObjectWriter
 
 __all__ = ["BlockingFace", "LoopThread", "blocking_store"]
 
-_WRAPPED = (AsyncStore, AsyncBucket, AsyncMultipartUpload, AsyncObject, AsyncObjectWriter)
+_WRAPPED = (
+    AsyncStore,
+    AsyncBucket,
+    AsyncMultipartUpload,
+    AsyncObject,
+    AsyncObjectWriter,
+    AsyncJob,
+)
 
 
 class BlockingFace:

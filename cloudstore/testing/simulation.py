@@ -350,7 +350,7 @@ class Simulation:
         except DeadlineExceededError:
             raise  # its own deadline, not theirs who wait
         except CloudStoreError as exc:
-            flight.error = exc
+            flight.error = copy.copy(exc)  # the leader's own learns what it was about
             raise
         finally:
             # A leader that was cancelled leaves no error: one of those who wait leads next.

@@ -368,6 +368,28 @@ def test_an_error_of_once_goes_to_all_who_wait_and_is_not_kept(runner: Any) -> N
     assert runner.run(use()) == 2
 
 
+def test_an_error_of_once_says_of_each_who_waits_what_it_was_about(runner: Any) -> None:
+    ctx = runner.context()
+
+    def make() -> Flow[OnceValue[int]]:
+        yield Sleep(3 * TICK)
+        raise UnavailableError("no token")
+
+    def use(key: str) -> Flow[str | None]:
+        try:
+            yield Once(OWNER, ctx, "token", make)
+        except UnavailableError as exc:
+            exc.key = exc.key or key  # as the end of an operation does
+            yield Sleep(TICK)
+            return exc.key
+        return None
+
+    def flow() -> Flow[list[str]]:
+        return (yield Gather([use(key) for key in "abcd"]))
+
+    assert runner.run(flow()) == ["a", "b", "c", "d"]
+
+
 def test_when_the_maker_of_once_is_cancelled_another_makes_it(runner: Any) -> None:
     ctx = runner.context()
     made = 0

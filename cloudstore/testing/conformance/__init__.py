@@ -67,6 +67,7 @@ _THEMES = (
     "writers",
     "transfers",
     "bulk",
+    "folders",
     "checksums",
     "presigning",
     "handles",
@@ -90,6 +91,7 @@ from .concurrency import ConcurrencyTests  # noqa: E402
 from .conditions import ConditionTests  # noqa: E402
 from .copies import CopyTests  # noqa: E402
 from .errors import ErrorTests  # noqa: E402
+from .folders import FolderTests  # noqa: E402
 from .handles import HandleTests  # noqa: E402
 from .harness import Harness  # noqa: E402
 from .keys import KeyTests  # noqa: E402
@@ -129,6 +131,7 @@ class ConformanceSuite(
     WriterTests,
     TransferTests,
     BulkTests,
+    FolderTests,
     ChecksumTests,
     PresigningTests,
     HandleTests,

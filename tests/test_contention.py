@@ -1,5 +1,4 @@
-"""A copy that changes options reads its source first: what becomes of it when another writer acts
-between the two requests."""
+"""Verbs of two requests, between which another writer acts."""
 
 from __future__ import annotations
 
@@ -8,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cloudstore import (
+    BucketNotEmptyError,
     MemoryConfig,
     ObjectAlreadyExistsError,
     PreconditionFailedError,
@@ -20,11 +20,12 @@ from cloudstore.providers.memory import MemoryDriver
 
 
 class Contended(MemoryDriver):
-    """A vendor with another writer, who may act just before a copy arrives."""
+    """A vendor with another writer, who may act just before a copy or a bucket's deletion arrives."""
 
     def __init__(self) -> None:
         super().__init__(MemoryConfig())
         self.copies = 0
+        self.deletions = 0
         self.other_writer: Callable[[int], None] = lambda copies: None
 
     def copy_object(
@@ -39,6 +40,11 @@ class Contended(MemoryDriver):
         self.copies += 1
         self.other_writer(self.copies)
         return (yield from super().copy_object(ctx, bucket, key, to_bucket, to_key, options))
+
+    def delete_bucket(self, ctx: OpContext, bucket: str) -> Flow[None]:
+        self.deletions += 1
+        self.other_writer(self.deletions)
+        yield from super().delete_bucket(ctx, bucket)
 
 
 def overwrite(store: Store, key: str) -> None:
@@ -106,3 +112,23 @@ def test_target_that_must_not_be_there(vendor: Contended, store: Store) -> None:
         store.copy_object("bucket", "k", "bucket", "to", content_type="a/b", if_absent=True)
     assert vendor.copies == 1
     assert store.get_object("bucket", "to").read() == b"other"
+
+
+def test_what_comes_while_a_bucket_is_deleted_with_all_that_is_in_it(
+    vendor: Contended, store: Store
+) -> None:
+    def other_writer(deletions: int) -> None:
+        if deletions == 1:
+            overwrite(store, "late")
+
+    vendor.other_writer = other_writer
+    store.delete_bucket("bucket", force=True)
+    assert vendor.deletions == 2
+    assert not store.bucket_exists("bucket")
+
+
+def test_bucket_that_is_never_empty(vendor: Contended, store: Store) -> None:
+    vendor.other_writer = lambda deletions: overwrite(store, "late")
+    with pytest.raises(BucketNotEmptyError):
+        store.delete_bucket("bucket", force=True)
+    assert vendor.deletions == 3
