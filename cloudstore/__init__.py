@@ -74,7 +74,7 @@ from .object import AsyncObject, Object, ObjectList
 from .policy import RetryPolicy, Timeouts, TransferConfig
 from .store import Store
 from .transfer.bulk import BulkResult
-from .transfer.folder_plan import FolderAction, FolderSummary
+from .transfer.sync_plan import SyncAction, SyncSummary
 from .writer import AsyncObjectWriter, ObjectWriter
 
 if TYPE_CHECKING:
@@ -110,8 +110,6 @@ __all__ = [
     "DeadlineExceededError",
     "ErrorKind",
     "Event",
-    "FolderAction",
-    "FolderSummary",
     "InvalidArgumentError",
     "InvalidBucketNameError",
     "InvalidKeyError",
@@ -153,6 +151,8 @@ __all__ = [
     "StoreClosedError",
     "StoreFactory",
     "SwiftConfig",
+    "SyncAction",
+    "SyncSummary",
     "Timeouts",
     "TooLargeError",
     "TransferConfig",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 from ..handle import BucketHandle
-from .folder_plan import FolderSummary
 from .folder_verbs import Folder, FolderOptions, SyncFolderOptions, UploadFolderOptions
+from .sync_plan import SyncSummary
 
 if TYPE_CHECKING:
     from ..aio import AsyncStore
@@ -29,7 +29,7 @@ class BucketFolderVerbs(BucketHandle):
         *,
         background: Literal[False] = False,
         **options: Unpack[UploadFolderOptions],
-    ) -> FolderSummary: ...
+    ) -> SyncSummary: ...
     @overload
     def upload_folder(
         self,
@@ -38,7 +38,7 @@ class BucketFolderVerbs(BucketHandle):
         *,
         background: Literal[True],
         **options: Unpack[UploadFolderOptions],
-    ) -> Job[FolderSummary]: ...
+    ) -> Job[SyncSummary]: ...
     def upload_folder(
         self,
         folder: Folder,
@@ -46,7 +46,7 @@ class BucketFolderVerbs(BucketHandle):
         *,
         background: bool = False,
         **options: Unpack[UploadFolderOptions],
-    ) -> FolderSummary | Job[FolderSummary]:
+    ) -> SyncSummary | Job[SyncSummary]:
         """See `Store.upload_folder`; its prefix is behind the handle's."""
         full = self._full(prefix)
         return self._store._work_on(
@@ -61,7 +61,7 @@ class BucketFolderVerbs(BucketHandle):
         *,
         background: Literal[False] = False,
         **options: Unpack[FolderOptions],
-    ) -> FolderSummary: ...
+    ) -> SyncSummary: ...
     @overload
     def download_folder(
         self,
@@ -70,7 +70,7 @@ class BucketFolderVerbs(BucketHandle):
         *,
         background: Literal[True],
         **options: Unpack[FolderOptions],
-    ) -> Job[FolderSummary]: ...
+    ) -> Job[SyncSummary]: ...
     def download_folder(
         self,
         folder: Folder,
@@ -78,7 +78,7 @@ class BucketFolderVerbs(BucketHandle):
         *,
         background: bool = False,
         **options: Unpack[FolderOptions],
-    ) -> FolderSummary | Job[FolderSummary]:
+    ) -> SyncSummary | Job[SyncSummary]:
         """See `Store.download_folder`; its prefix is behind the handle's."""
         full = self._full(prefix)
         return self._store._work_on(
@@ -93,7 +93,7 @@ class BucketFolderVerbs(BucketHandle):
         *,
         background: Literal[False] = False,
         **options: Unpack[SyncFolderOptions],
-    ) -> FolderSummary: ...
+    ) -> SyncSummary: ...
     @overload
     def sync_folder(
         self,
@@ -102,7 +102,7 @@ class BucketFolderVerbs(BucketHandle):
         *,
         background: Literal[True],
         **options: Unpack[SyncFolderOptions],
-    ) -> Job[FolderSummary]: ...
+    ) -> Job[SyncSummary]: ...
     def sync_folder(
         self,
         folder: Folder,
@@ -110,7 +110,7 @@ class BucketFolderVerbs(BucketHandle):
         *,
         background: bool = False,
         **options: Unpack[SyncFolderOptions],
-    ) -> FolderSummary | Job[FolderSummary]:
+    ) -> SyncSummary | Job[SyncSummary]:
         """See `Store.sync_folder`; its prefix is behind the handle's."""
         full = self._full(prefix)
         return self._store._work_on(self.name, folder, full, background, **options)
@@ -129,7 +129,7 @@ class AsyncBucketFolderVerbs(BucketHandle):
         *,
         background: Literal[False] = False,
         **options: Unpack[UploadFolderOptions],
-    ) -> FolderSummary: ...
+    ) -> SyncSummary: ...
     @overload
     async def upload_folder(
         self,
@@ -138,7 +138,7 @@ class AsyncBucketFolderVerbs(BucketHandle):
         *,
         background: Literal[True],
         **options: Unpack[UploadFolderOptions],
-    ) -> AsyncJob[FolderSummary]: ...
+    ) -> AsyncJob[SyncSummary]: ...
     async def upload_folder(
         self,
         folder: Folder,
@@ -146,7 +146,7 @@ class AsyncBucketFolderVerbs(BucketHandle):
         *,
         background: bool = False,
         **options: Unpack[UploadFolderOptions],
-    ) -> FolderSummary | AsyncJob[FolderSummary]:
+    ) -> SyncSummary | AsyncJob[SyncSummary]:
         """See `AsyncStore.upload_folder`; its prefix is behind the handle's."""
         full = self._full(prefix)
         return await self._store._work_on(
@@ -161,7 +161,7 @@ class AsyncBucketFolderVerbs(BucketHandle):
         *,
         background: Literal[False] = False,
         **options: Unpack[FolderOptions],
-    ) -> FolderSummary: ...
+    ) -> SyncSummary: ...
     @overload
     async def download_folder(
         self,
@@ -170,7 +170,7 @@ class AsyncBucketFolderVerbs(BucketHandle):
         *,
         background: Literal[True],
         **options: Unpack[FolderOptions],
-    ) -> AsyncJob[FolderSummary]: ...
+    ) -> AsyncJob[SyncSummary]: ...
     async def download_folder(
         self,
         folder: Folder,
@@ -178,7 +178,7 @@ class AsyncBucketFolderVerbs(BucketHandle):
         *,
         background: bool = False,
         **options: Unpack[FolderOptions],
-    ) -> FolderSummary | AsyncJob[FolderSummary]:
+    ) -> SyncSummary | AsyncJob[SyncSummary]:
         """See `AsyncStore.download_folder`; its prefix is behind the handle's."""
         full = self._full(prefix)
         return await self._store._work_on(
@@ -193,7 +193,7 @@ class AsyncBucketFolderVerbs(BucketHandle):
         *,
         background: Literal[False] = False,
         **options: Unpack[SyncFolderOptions],
-    ) -> FolderSummary: ...
+    ) -> SyncSummary: ...
     @overload
     async def sync_folder(
         self,
@@ -202,7 +202,7 @@ class AsyncBucketFolderVerbs(BucketHandle):
         *,
         background: Literal[True],
         **options: Unpack[SyncFolderOptions],
-    ) -> AsyncJob[FolderSummary]: ...
+    ) -> AsyncJob[SyncSummary]: ...
     async def sync_folder(
         self,
         folder: Folder,
@@ -210,7 +210,7 @@ class AsyncBucketFolderVerbs(BucketHandle):
         *,
         background: bool = False,
         **options: Unpack[SyncFolderOptions],
-    ) -> FolderSummary | AsyncJob[FolderSummary]:
+    ) -> SyncSummary | AsyncJob[SyncSummary]:
         """See `AsyncStore.sync_folder`; its prefix is behind the handle's."""
         full = self._full(prefix)
         return await self._store._work_on(self.name, folder, full, background, **options)

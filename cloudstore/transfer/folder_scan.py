@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from .folder_plan import FolderFile, FolderRules
+from .sync_plan import SyncEntry, SyncRules
 
 __all__ = ["FolderScan", "Ignored", "Unreadable"]
 
@@ -41,16 +41,16 @@ class FolderScan:
         OSError: it is no folder that can be read.
     """
 
-    def __init__(self, folder: str, rules: FolderRules) -> None:
+    def __init__(self, folder: str, rules: SyncRules) -> None:
         self._rules = rules
         with os.scandir(folder):
             self._found = self._walk(folder, "")
 
-    def some(self) -> list[FolderFile | Ignored | Unreadable]:
+    def some(self) -> list[SyncEntry | Ignored | Unreadable]:
         """The next entries; none at the end."""
         return list(islice(self._found, AT_ONCE))
 
-    def _walk(self, folder: str, above: str) -> Iterator[FolderFile | Ignored | Unreadable]:
+    def _walk(self, folder: str, above: str) -> Iterator[SyncEntry | Ignored | Unreadable]:
         try:
             with os.scandir(folder) as entries:
                 found = sorted(((_order(entry), entry) for entry in entries), key=lambda pair: pair[0])
@@ -73,11 +73,11 @@ def _order(entry: os.DirEntry[str]) -> bytes:
     return os.fsencode(entry.name) + (b"/" if is_folder else b"")
 
 
-def _looked_at(entry: os.DirEntry[str], path: str) -> FolderFile | Ignored | Unreadable:
+def _looked_at(entry: os.DirEntry[str], path: str) -> SyncEntry | Ignored | Unreadable:
     try:
         found = entry.stat()
     except OSError as exc:  # it has gone, or is a link to nothing
         return Unreadable(path, exc)
     if not stat.S_ISREG(found.st_mode):
         return Ignored(path)
-    return FolderFile(path, found.st_size, found.st_mtime)
+    return SyncEntry(path, found.st_size, found.st_mtime)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast, overloa
 
 from ..options import HeaderOptions
 from .bulk import BULK_CONCURRENCY
-from .folder_plan import Comparison, Direction, FolderRules, FolderSummary
+from .sync_plan import Comparison, Direction, SyncRules, SyncSummary
 
 if TYPE_CHECKING:
     from ..aio import AsyncStore
@@ -35,7 +35,7 @@ class FolderOptions(TypedDict, total=False):
         ignore: shell patterns: without ``/`` for the name of any file or folder, with ``/`` for a
             path relative to the folder. What is in a folder that matches is not looked at.
         include_hidden: whether names that begin with a dot take part; else they count as ignored.
-        dry_run: only finds out what would be done; `FolderSummary.actions` has it.
+        dry_run: only finds out what would be done; `SyncSummary.actions` has it.
         progress: told a `JobProgress` after each file and each part, by the thread that does the work;
             what it raises stops the work.
         max_concurrency: how many files are under way at a time.
@@ -89,7 +89,7 @@ class FolderVerbs:
         *,
         background: Literal[False] = False,
         **options: Unpack[UploadFolderOptions],
-    ) -> FolderSummary: ...
+    ) -> SyncSummary: ...
     @overload
     def upload_folder(
         self,
@@ -99,7 +99,7 @@ class FolderVerbs:
         *,
         background: Literal[True],
         **options: Unpack[UploadFolderOptions],
-    ) -> Job[FolderSummary]: ...
+    ) -> Job[SyncSummary]: ...
     def upload_folder(
         self,
         bucket: str,
@@ -108,7 +108,7 @@ class FolderVerbs:
         *,
         background: bool = False,
         **options: Unpack[UploadFolderOptions],
-    ) -> FolderSummary | Job[FolderSummary]:
+    ) -> SyncSummary | Job[SyncSummary]:
         """Writes all files of a folder, with those of its folders, as objects.
 
         Args:
@@ -134,7 +134,7 @@ class FolderVerbs:
         *,
         background: Literal[False] = False,
         **options: Unpack[FolderOptions],
-    ) -> FolderSummary: ...
+    ) -> SyncSummary: ...
     @overload
     def download_folder(
         self,
@@ -144,7 +144,7 @@ class FolderVerbs:
         *,
         background: Literal[True],
         **options: Unpack[FolderOptions],
-    ) -> Job[FolderSummary]: ...
+    ) -> Job[SyncSummary]: ...
     def download_folder(
         self,
         bucket: str,
@@ -153,7 +153,7 @@ class FolderVerbs:
         *,
         background: bool = False,
         **options: Unpack[FolderOptions],
-    ) -> FolderSummary | Job[FolderSummary]:
+    ) -> SyncSummary | Job[SyncSummary]:
         """Reads all objects under a prefix into a folder, each replaced whole and verified.
 
         A key that would lead out of the folder, or is not the path of a file below it, fails. A file's
@@ -180,7 +180,7 @@ class FolderVerbs:
         *,
         background: Literal[False] = False,
         **options: Unpack[SyncFolderOptions],
-    ) -> FolderSummary: ...
+    ) -> SyncSummary: ...
     @overload
     def sync_folder(
         self,
@@ -190,7 +190,7 @@ class FolderVerbs:
         *,
         background: Literal[True],
         **options: Unpack[SyncFolderOptions],
-    ) -> Job[FolderSummary]: ...
+    ) -> Job[SyncSummary]: ...
     def sync_folder(
         self,
         bucket: str,
@@ -199,7 +199,7 @@ class FolderVerbs:
         *,
         background: bool = False,
         **options: Unpack[SyncFolderOptions],
-    ) -> FolderSummary | Job[FolderSummary]:
+    ) -> SyncSummary | Job[SyncSummary]:
         """Makes the keys under a prefix like a folder, or the folder like them, by what differs.
 
         Args:
@@ -214,7 +214,7 @@ class FolderVerbs:
 
     def _work_on(
         self, bucket: str, folder: Folder, prefix: str, background: bool, **options: Any
-    ) -> FolderSummary | Job[FolderSummary]:
+    ) -> SyncSummary | Job[SyncSummary]:
         from .job import Job
 
         twin = self._twin()
@@ -241,7 +241,7 @@ class AsyncFolderVerbs:
         *,
         background: Literal[False] = False,
         **options: Unpack[UploadFolderOptions],
-    ) -> FolderSummary: ...
+    ) -> SyncSummary: ...
     @overload
     async def upload_folder(
         self,
@@ -251,7 +251,7 @@ class AsyncFolderVerbs:
         *,
         background: Literal[True],
         **options: Unpack[UploadFolderOptions],
-    ) -> AsyncJob[FolderSummary]: ...
+    ) -> AsyncJob[SyncSummary]: ...
     async def upload_folder(
         self,
         bucket: str,
@@ -260,7 +260,7 @@ class AsyncFolderVerbs:
         *,
         background: bool = False,
         **options: Unpack[UploadFolderOptions],
-    ) -> FolderSummary | AsyncJob[FolderSummary]:
+    ) -> SyncSummary | AsyncJob[SyncSummary]:
         """See `Store.upload_folder`; in the background it is an `AsyncJob`."""
         return await self._work_on(
             bucket, folder, prefix, background, direction="up", compare="none", **options
@@ -275,7 +275,7 @@ class AsyncFolderVerbs:
         *,
         background: Literal[False] = False,
         **options: Unpack[FolderOptions],
-    ) -> FolderSummary: ...
+    ) -> SyncSummary: ...
     @overload
     async def download_folder(
         self,
@@ -285,7 +285,7 @@ class AsyncFolderVerbs:
         *,
         background: Literal[True],
         **options: Unpack[FolderOptions],
-    ) -> AsyncJob[FolderSummary]: ...
+    ) -> AsyncJob[SyncSummary]: ...
     async def download_folder(
         self,
         bucket: str,
@@ -294,7 +294,7 @@ class AsyncFolderVerbs:
         *,
         background: bool = False,
         **options: Unpack[FolderOptions],
-    ) -> FolderSummary | AsyncJob[FolderSummary]:
+    ) -> SyncSummary | AsyncJob[SyncSummary]:
         """See `Store.download_folder`; in the background it is an `AsyncJob`."""
         return await self._work_on(
             bucket, folder, prefix, background, direction="down", compare="none", **options
@@ -309,7 +309,7 @@ class AsyncFolderVerbs:
         *,
         background: Literal[False] = False,
         **options: Unpack[SyncFolderOptions],
-    ) -> FolderSummary: ...
+    ) -> SyncSummary: ...
     @overload
     async def sync_folder(
         self,
@@ -319,7 +319,7 @@ class AsyncFolderVerbs:
         *,
         background: Literal[True],
         **options: Unpack[SyncFolderOptions],
-    ) -> AsyncJob[FolderSummary]: ...
+    ) -> AsyncJob[SyncSummary]: ...
     async def sync_folder(
         self,
         bucket: str,
@@ -328,13 +328,13 @@ class AsyncFolderVerbs:
         *,
         background: bool = False,
         **options: Unpack[SyncFolderOptions],
-    ) -> FolderSummary | AsyncJob[FolderSummary]:
+    ) -> SyncSummary | AsyncJob[SyncSummary]:
         """See `Store.sync_folder`; in the background it is an `AsyncJob`."""
         return await self._work_on(bucket, folder, prefix, background, **options)
 
     async def _work_on(
         self, bucket: str, folder: Folder, prefix: str, background: bool, **options: Any
-    ) -> FolderSummary | AsyncJob[FolderSummary]:
+    ) -> SyncSummary | AsyncJob[SyncSummary]:
         from .job import AsyncJob
 
         work = folder_work(cast("AsyncStore", self), bucket, folder, prefix, **options)
@@ -362,7 +362,7 @@ def folder_work(
     """The work of each of the verbs."""
     from .folder_sync import FolderSync
 
-    rules = FolderRules(
+    rules = SyncRules(
         direction,
         ignore=ignore,
         include_hidden=include_hidden,

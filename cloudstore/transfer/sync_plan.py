@@ -1,8 +1,9 @@
-"""What is to be done so that a folder and the keys under a prefix become alike. Pure: no I/O.
+"""What is to be done so that a target becomes like a source: a folder and the keys under a prefix, or
+the keys of two buckets. Pure: no I/O.
 
-A folder's file and an object belong together where the file's path, relative to the folder and with
-``/`` between its parts, is the rest of the object's key behind the prefix. Both sides come in the order
-of their UTF-8 bytes and are merged, so that a plan takes no memory for what is alike.
+What belongs together has one path: a file's path relative to the folder, with ``/`` between its parts,
+and the rest of an object's key behind the prefix. Both sides come in the order of their UTF-8 bytes and
+are merged, so that a plan takes no memory for what is alike.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import Literal
 
 from ..errors import CloudStoreError, InvalidArgumentError
@@ -20,50 +22,36 @@ __all__ = [
     "Act",
     "Comparison",
     "Direction",
-    "FolderAction",
-    "FolderFile",
-    "FolderObject",
-    "FolderRules",
-    "FolderSummary",
+    "SyncAction",
+    "SyncEntry",
+    "SyncRules",
+    "SyncSummary",
+    "act_of_unlike",
     "decide",
     "folder_prefix",
     "is_safe_path",
 ]
 
 Direction = Literal["up", "down"]
+COMPARISONS = ("size+mtime", "checksum", "none")
 Comparison = Literal["size+mtime", "checksum", "none"]
 
 
 @dataclass(frozen=True, slots=True)
-class FolderFile:
-    """A file of the folder.
+class SyncEntry:
+    """A file or an object.
 
     Attributes:
         path: relative, with ``/``.
         size: in bytes.
-        mtime: seconds since 1970.
-    """
-
-    path: str
-    size: int
-    mtime: float
-
-
-@dataclass(frozen=True, slots=True)
-class FolderObject:
-    """An object under the prefix.
-
-    Attributes:
-        path: its key behind the prefix.
-        size: in bytes.
-        mtime: when it was last modified, seconds since 1970; None where the listing does not say.
-        checksums: those that the listing states.
+        mtime: when it was last modified, seconds since 1970; None where a listing does not say.
+        checksums: of an object, those that the listing states.
     """
 
     path: str
     size: int
     mtime: float | None
-    checksums: Mapping[str, str]
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
 
 class Act(Enum):
@@ -71,47 +59,46 @@ class Act(Enum):
 
     UPLOAD = "upload"
     DOWNLOAD = "download"
+    COPY = "copy"
     DELETE = "delete"
-    """Of the side that is made like the other."""
+    """Of the target."""
     COMPARE = "compare"
     """Their checksums tell whether they are alike."""
     DUPLICATE = "duplicate"
     OLDER = "older"
     """The source is older than the target, which is left alone."""
-    IGNORE = "ignore"
 
 
 @dataclass(frozen=True, slots=True)
-class FolderAction:
+class SyncAction:
     """What is done, or in a dry run would be done, about one path.
 
     Attributes:
         act: what.
         path: relative to the folder and to the prefix.
         size: bytes of the source; of what is deleted.
-        file: the file, where there is one.
-        found: the object, where there is one.
+        source, target: what there is of it on both sides.
     """
 
     act: Act
     path: str
     size: int
-    file: FolderFile | None = None
-    found: FolderObject | None = None
+    source: SyncEntry | None = None
+    target: SyncEntry | None = None
 
 
 @dataclass(slots=True)
-class FolderSummary:
-    """What became of a folder, in numbers.
+class SyncSummary:
+    """What was done to make a target like its source, in numbers of files or objects.
 
     Attributes:
-        total: files of the source that were looked at; the sum of those below but `deleted`.
-        uploaded, downloaded: files.
+        total: of the source that were looked at; the sum of those below but `deleted`.
+        uploaded, downloaded, copied: that were not alike.
         ignored: by `ignore` or because they are hidden; a folder that is ignored counts once.
         older: left alone because the target is newer.
         duplicate: alike already.
         failed: see `failures`.
-        deleted: of the target, because the source has no such file.
+        deleted: of the target, because the source has none.
         bytes: that were sent or received.
         failures: for each path that failed, its error.
         actions: of a dry run, what would be done; else empty.
@@ -120,6 +107,7 @@ class FolderSummary:
     total: int = 0
     uploaded: int = 0
     downloaded: int = 0
+    copied: int = 0
     ignored: int = 0
     older: int = 0
     duplicate: int = 0
@@ -127,13 +115,19 @@ class FolderSummary:
     deleted: int = 0
     bytes: int = 0
     failures: dict[str, CloudStoreError] = field(default_factory=dict)
-    actions: list[FolderAction] = field(default_factory=list)
+    actions: list[SyncAction] = field(default_factory=list)
 
 
-class FolderRules:
+_TRANSFERS: Mapping[str, Act] = MappingProxyType(
+    {"up": Act.UPLOAD, "down": Act.DOWNLOAD, "across": Act.COPY}
+)
+
+
+class SyncRules:
     """Which paths take part, and when the two sides of one are alike.
 
     Args:
+        direction: up and down between a folder and objects, across between objects.
         ignore: shell patterns. One without ``/`` is for the name of any file or folder, one with
             ``/`` for a whole relative path; a folder that matches is left out with all that is in it.
         include_hidden: whether names that begin with a dot take part.
@@ -144,7 +138,7 @@ class FolderRules:
 
     def __init__(
         self,
-        direction: Direction,
+        direction: Direction | Literal["across"],
         *,
         ignore: Iterable[str] = (),
         include_hidden: bool = False,
@@ -152,14 +146,14 @@ class FolderRules:
         overwrite_newer: bool = False,
         delete: bool = False,
     ) -> None:
-        if direction not in ("up", "down"):
+        if direction not in _TRANSFERS:
             raise InvalidArgumentError(f"direction is 'up' or 'down', not {direction!r}")
-        if compare not in ("size+mtime", "checksum", "none"):
+        if compare not in COMPARISONS:
             raise InvalidArgumentError(f"compare is 'size+mtime' or 'checksum', not {compare!r}")
         if isinstance(ignore, str):
             raise InvalidArgumentError("ignore is a list of patterns, not one text")
         patterns = list(ignore)
-        self.direction = direction
+        self.transfer = _TRANSFERS[direction]
         self.compare = compare
         self.overwrite_newer = overwrite_newer
         self.delete = delete
@@ -192,42 +186,41 @@ def is_safe_path(path: str) -> bool:
     return "\x00" not in path and all(part not in ("", ".", "..") for part in path.split("/"))
 
 
-def decide(rules: FolderRules, file: FolderFile | None, found: FolderObject | None) -> FolderAction:
+def decide(rules: SyncRules, source: SyncEntry | None, target: SyncEntry | None) -> SyncAction:
     """What to do about one path.
 
     By ``"size+mtime"`` the two are alike where they have one size and the target was written no
     earlier than the source was last modified. Listings tell whole seconds: in the same second the
-    checksums decide. By ``"checksum"`` they are alike where they have one size and one checksum.
+    checksums decide, but for a download, which gives the file the time of its object. By
+    ``"checksum"`` they are alike where they have one size and one checksum.
     """
-    up = rules.direction == "up"
-    source, target = (file, found) if up else (found, file)
     if source is None:
         assert target is not None
-        return FolderAction(Act.DELETE, target.path, target.size, file, found)
-    transfer = Act.UPLOAD if up else Act.DOWNLOAD
+        return SyncAction(Act.DELETE, target.path, target.size, source, target)
+    return SyncAction(_act(rules, source, target), source.path, source.size, source, target)
 
-    def action(act: Act) -> FolderAction:
-        return FolderAction(act, source.path, source.size, file, found)
 
+def _act(rules: SyncRules, source: SyncEntry, target: SyncEntry | None) -> Act:
     if target is None or rules.compare == "none":
-        return action(transfer)
-    if source.size == target.size:
-        if rules.compare == "checksum":
-            return action(Act.COMPARE)
-        age = _seconds_newer(source.mtime, target.mtime)
-        if age < 0 or (age == 0 and not up):  # a download sets the time of the file to the object's
-            return action(Act.DUPLICATE)
-        return action(Act.COMPARE if age == 0 else transfer)
-    return action(transfer if is_overwritten(rules, source.mtime, target.mtime) else Act.OLDER)
+        return rules.transfer
+    if source.size != target.size:
+        return act_of_unlike(rules, source, target)
+    if rules.compare == "checksum":
+        return Act.COMPARE
+    age = _seconds_newer(source, target)
+    if age < 0 or (age == 0 and rules.transfer is Act.DOWNLOAD):
+        return Act.DUPLICATE
+    return Act.COMPARE if age == 0 else rules.transfer
 
 
-def is_overwritten(rules: FolderRules, source: float | None, target: float | None) -> bool:
-    """Whether a target that is not alike gives way to a source, by the times of both."""
-    return rules.overwrite_newer or _seconds_newer(source, target) >= 0
+def act_of_unlike(rules: SyncRules, source: SyncEntry, target: SyncEntry) -> Act:
+    """What to do about two that are not alike: a target that is newer does not give way."""
+    gives_way = rules.overwrite_newer or _seconds_newer(source, target) >= 0
+    return rules.transfer if gives_way else Act.OLDER
 
 
-def _seconds_newer(source: float | None, target: float | None) -> int:
+def _seconds_newer(source: SyncEntry, target: SyncEntry) -> int:
     """By how many whole seconds the source is newer; unknown times are of the same second."""
-    if source is None or target is None:
+    if source.mtime is None or target.mtime is None:
         return 0
-    return math.floor(source) - math.floor(target)
+    return math.floor(source.mtime) - math.floor(target.mtime)
