@@ -79,6 +79,7 @@ class AsyncStore(AsyncBulkVerbs, AsyncFolderVerbs):
         retry: RetryPolicy | None = None,
         transfer: TransferConfig | None = None,
     ) -> None:
+        self._made_of = (config, timeouts)
         driver, self._operations = make_operations(
             config, observer, asynchronous=True, timeouts=timeouts, retry=retry, transfer=transfer
         )

@@ -23,6 +23,7 @@ from .object import AsyncObject, AsyncObjectOpening, Object, ObjectList
 from .options import CopyOptions, ReadOptions, VendorOptions, WriteOptions
 from .transfer.bulk_handles import AsyncBucketBulkVerbs, BucketBulkVerbs
 from .transfer.folder_handles import AsyncBucketFolderVerbs, BucketFolderVerbs
+from .transfer.mirror_handles import AsyncBucketMirrorVerbs, BucketMirrorVerbs
 from .transfer.progress import Progress
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ O = TypeVar("O", Object, AsyncObject)  # noqa: E741 - as in the names of the cla
 Seconds = float | timedelta | None
 
 
-class Bucket(BucketBulkVerbs, BucketFolderVerbs):
+class Bucket(BucketBulkVerbs, BucketFolderVerbs, BucketMirrorVerbs):
     """A bucket of a `Store`: the store's verbs without their first argument.
 
     Two of them are equal when they are the same place of the same store.
@@ -374,7 +375,7 @@ class Bucket(BucketBulkVerbs, BucketFolderVerbs):
         self._store.set_website(self.name, index, error, timeout=timeout)
 
 
-class AsyncBucket(AsyncBucketBulkVerbs, AsyncBucketFolderVerbs):
+class AsyncBucket(AsyncBucketBulkVerbs, AsyncBucketFolderVerbs, AsyncBucketMirrorVerbs):
     """`Bucket` for `AsyncStore`: the same verbs, awaited."""
 
     _store: AsyncStore

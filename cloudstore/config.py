@@ -83,6 +83,8 @@ class Config(ABC):
         "region",
     )
     """The fields that the factory fills from ``<SCHEME>_<FIELD>`` where they are not given."""
+    is_private: ClassVar[bool] = False
+    """Whether each driver has data of its own: another of an equal configuration does not see them."""
 
     timeouts: Timeouts = field(default_factory=Timeouts)
     retry: RetryPolicy = field(default_factory=RetryPolicy)

@@ -65,7 +65,7 @@ from .transfer.destination import Destination
 from .transfer.download import download_to_file
 from .transfer.progress import Progress, Tally
 from .transfer.resumable import upload_resumably
-from .transfer.upload import StreamedUpload, upload
+from .transfer.upload import StreamedUpload, goes_in_parts, upload
 from .writes import abort_upload, all_parts, begin_upload, complete_upload, settle, with_new_write_id
 
 __all__ = ["Operations", "visible_metadata"]
@@ -277,6 +277,10 @@ class Operations:
         except NotFoundError as exc:
             yield from self._which_is_missing(ctx, bucket, exc)
             raise
+
+    def goes_in_parts(self, size: int) -> bool:
+        """Whether an object of this size is written by a multipart upload."""
+        return goes_in_parts(self.driver, size, self._transfer)
 
     def get_options(self, options: Mapping[str, Any]) -> GetOptions:
         """The options of a read, checked.

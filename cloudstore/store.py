@@ -50,6 +50,7 @@ from .transfer.progress import Progress
 from .writer import ObjectWriter
 
 if TYPE_CHECKING:
+    from .aio import AsyncStore
     from .twin import AsyncTwin
 
 __all__ = ["Store"]
@@ -840,6 +841,11 @@ class Store(BulkVerbs, FolderVerbs):
 
     def _run(self, ctx: OpContext, flow: Flow[T]) -> T:
         return self._runner.execute(ctx, self._driver.scheme, flow)
+
+    def _guest_on(self, twin: AsyncTwin) -> AsyncStore:
+        """This store's like on another's loop."""
+        self._check_open()
+        return twin.guest(self._operations, self._made_of)
 
     def _twin(self) -> AsyncTwin:
         from .twin import AsyncTwin  # a store that is used for one object at a time needs no asyncio

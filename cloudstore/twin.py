@@ -35,6 +35,7 @@ class _SharingStore(AsyncStore):
     def __init__(
         self, operations: Operations, config: Config | Driver, timeouts: Timeouts | None
     ) -> None:
+        self._made_of = (config, timeouts)
         self._operations = copy.copy(operations)
         self._operations.asynchronous = True
         self._driver = operations.driver
@@ -78,6 +79,12 @@ class AsyncTwin:
             if self._loop is None:
                 self._loop = LoopThread()
             return self._loop
+
+    def guest(
+        self, operations: Operations, made_of: tuple[Config | Driver, Timeouts | None]
+    ) -> AsyncStore:
+        """The same for another store, on this loop; whoever asks for it closes it."""
+        return _SharingStore(operations, *made_of)
 
     def iterate(
         self,

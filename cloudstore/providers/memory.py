@@ -74,6 +74,7 @@ class MemoryConfig(Config):
     """
 
     scheme: ClassVar[str] = "memory"
+    is_private: ClassVar[bool] = True
     environment: ClassVar[tuple[str, ...]] = ()
 
     public_url: str | None = None

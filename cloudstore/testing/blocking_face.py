@@ -52,6 +52,8 @@ class BlockingFace:
 
     def _blocking(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **named: Any) -> Any:
+            args = tuple(a._subject if isinstance(a, BlockingFace) else a for a in args)
+
             async def on_loop() -> Any:
                 result = function(*args, **named)
                 return await result if inspect.isawaitable(result) else result

@@ -215,18 +215,11 @@ class FolderVerbs:
     def _work_on(
         self, bucket: str, folder: Folder, prefix: str, background: bool, **options: Any
     ) -> SyncSummary | Job[SyncSummary]:
-        from .job import Job
+        from .job import Job, result_of
 
         twin = self._twin()
         job = Job(folder_work(twin.store, bucket, folder, prefix, **options), twin.loop)
-        if background:
-            return job
-        try:
-            return job.result()
-        finally:  # of a caller who is interrupted
-            if not job.done:
-                job.cancel()
-                job.wait()
+        return job if background else result_of(job)
 
 
 class AsyncFolderVerbs:

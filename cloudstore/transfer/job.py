@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from ..errors import JobCancelledError, StoreClosedError
 from ..runtime.loop_thread import LoopThread
 
-__all__ = ["AsyncJob", "Job", "JobProgress", "JobWork"]
+__all__ = ["AsyncJob", "Job", "JobProgress", "JobWork", "result_of"]
 
 S_co = TypeVar("S_co", covariant=True)
 S = TypeVar("S")
@@ -175,6 +175,16 @@ class AsyncJob(Generic[S]):
 
     def __repr__(self) -> str:
         return f"<AsyncJob: {_state(self._task)}>"
+
+
+def result_of(job: Job[S]) -> S:
+    """The result of a job that nobody else knows of: a caller who is interrupted (Ctrl-C) ends it."""
+    try:
+        return job.result()
+    finally:
+        if not job.done:
+            job.cancel()
+            job.wait()
 
 
 async def _begun(work: JobWork[S], at_its_end: Callable[[], None]) -> asyncio.Task[S]:

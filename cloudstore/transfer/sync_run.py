@@ -195,28 +195,35 @@ class SyncRun(ABC):
         self.summary.older += act is Act.OLDER
 
     async def _do(self, action: SyncAction) -> None:
+        if not await self._is_to_transfer(action):
+            return
         try:
-            if action.act is Act.COMPARE:
-                act = await self._compared(action)
-                if act in (Act.DUPLICATE, Act.OLDER):
-                    self._bytes_total -= action.size
-                    self._leave(act)
-                    return
-            await self._transfer_unless_dry(action)
+            await self._transfer(action)
             self._count_transferred()
         except FATAL:
             raise
         except (CloudStoreError, OSError) as exc:
             self._fail(action.path, exc)
 
-    async def _transfer_unless_dry(self, action: SyncAction) -> None:
-        if not self._dry_run:
-            await self._transfer(action)
-            return
-        resolved = self._rules.transfer
-        self.summary.actions.append(
-            SyncAction(resolved, action.path, action.size, action.source, action.target)
-        )
+    async def _is_to_transfer(self, action: SyncAction) -> bool:
+        """Whether that is still to do; compares what listings could not tell."""
+        try:
+            act = await self._compared(action) if action.act is Act.COMPARE else action.act
+        except FATAL:
+            raise
+        except (CloudStoreError, OSError) as exc:
+            self._fail(action.path, exc)
+            return False
+        if act in (Act.DUPLICATE, Act.OLDER):
+            self._bytes_total -= action.size
+            self._leave(act)
+            return False
+        if self._dry_run:
+            self.summary.actions.append(
+                SyncAction(act, action.path, action.size, action.source, action.target)
+            )
+            self._count_transferred()
+        return not self._dry_run
 
     def _count_transferred(self) -> None:
         self.summary.uploaded += self._rules.transfer is Act.UPLOAD

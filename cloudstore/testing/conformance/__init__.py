@@ -68,6 +68,7 @@ _THEMES = (
     "transfers",
     "bulk",
     "folders",
+    "mirrors",
     "checksums",
     "presigning",
     "handles",
@@ -98,6 +99,7 @@ from .keys import KeyTests  # noqa: E402
 from .lifecycle import LifecycleTests  # noqa: E402
 from .listing import ListingTests  # noqa: E402
 from .metadata import MetadataTests  # noqa: E402
+from .mirrors import MirrorTests  # noqa: E402
 from .multipart import MultipartTests  # noqa: E402
 from .objects import ObjectTests  # noqa: E402
 from .presigning import PresigningTests  # noqa: E402
@@ -132,6 +134,7 @@ class ConformanceSuite(
     TransferTests,
     BulkTests,
     FolderTests,
+    MirrorTests,
     ChecksumTests,
     PresigningTests,
     HandleTests,

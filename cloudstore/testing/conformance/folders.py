@@ -34,7 +34,17 @@ TREE = {
     "empty": b"",
     "z \N{SNOWMAN} ü": b"unicode",
 }
-COUNTERS = ("total", "uploaded", "downloaded", "ignored", "older", "duplicate", "failed", "deleted")
+COUNTERS = (
+    "total",
+    "uploaded",
+    "downloaded",
+    "copied",
+    "ignored",
+    "older",
+    "duplicate",
+    "failed",
+    "deleted",
+)
 
 
 def make_tree(root: Path, tree: Mapping[str, bytes]) -> Path:
