@@ -5,7 +5,8 @@ The verbs of `Store`, awaited: the same flows, run by another runner. A test hol
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
 from datetime import timedelta
 from os import PathLike, fspath
 from pathlib import Path
@@ -343,19 +344,37 @@ class AsyncStore(AsyncBulkVerbs, AsyncFolderVerbs):
         delimiter: str = "",
         *,
         start_after: str = "",
+        max_concurrency: int = 1,
         timeout: Seconds = None,
     ) -> AsyncIterator[AsyncObject | CommonPrefix]:
         """See `Store.iter_objects`."""
         options = ListOptions(prefix, delimiter, start_after, None, self._driver.limits.page_size)
-        while True:
-            page = await self._page(bucket, options, timeout)
-            for name in page.prefixes:
-                yield CommonPrefix(name, prefix)
-            for info in page.objects:
-                yield AsyncObject(self, bucket, info)
-            if page.token is None:
-                return
-            options.token = page.token
+        async with aclosing(self._pages(bucket, options, max_concurrency, timeout)) as pages:
+            async for page in pages:
+                for name in page.prefixes:
+                    yield CommonPrefix(name, prefix)
+                for info in page.objects:
+                    yield AsyncObject(self, bucket, info)
+
+    async def _pages(
+        self, bucket: str, options: ListOptions, concurrency: int, timeout: Seconds
+    ) -> AsyncGenerator[Page, None]:
+        def context() -> OpContext:
+            return self._context("iter_objects", bucket, None, timeout)
+
+        listing = self._operations.parallel_listing(context, bucket, options, concurrency)
+        if listing is None:
+            while True:
+                page = await self._page(bucket, options, timeout)
+                yield page
+                if page.token is None:
+                    return
+                options.token = page.token
+        try:
+            while (following := await self._run(context(), listing.next_page())) is not None:
+                yield following
+        finally:
+            await self._runner.run(listing.end())
 
     async def _page(self, bucket: str, options: ListOptions, timeout: Seconds) -> Page:
         ctx = self._context("iter_objects", bucket, None, timeout)

@@ -231,6 +231,7 @@ class Bucket(BucketBulkVerbs, BucketFolderVerbs, BucketMirrorVerbs):
         delimiter: str = "",
         *,
         start_after: str = "",
+        max_concurrency: int = 1,
         timeout: Seconds = None,
     ) -> Iterator[Object | CommonPrefix]:
         """See `Store.iter_objects`."""
@@ -239,6 +240,7 @@ class Bucket(BucketBulkVerbs, BucketFolderVerbs, BucketMirrorVerbs):
             self._full(prefix),
             delimiter,
             start_after=self._full(start_after) if start_after else "",
+            max_concurrency=max_concurrency,
             timeout=timeout,
         ):
             yield self._own_entry(entry)
@@ -567,6 +569,7 @@ class AsyncBucket(AsyncBucketBulkVerbs, AsyncBucketFolderVerbs, AsyncBucketMirro
         delimiter: str = "",
         *,
         start_after: str = "",
+        max_concurrency: int = 1,
         timeout: Seconds = None,
     ) -> AsyncIterator[AsyncObject | CommonPrefix]:
         """See `Store.iter_objects`."""
@@ -575,6 +578,7 @@ class AsyncBucket(AsyncBucketBulkVerbs, AsyncBucketFolderVerbs, AsyncBucketMirro
             self._full(prefix),
             delimiter,
             start_after=self._full(start_after) if start_after else "",
+            max_concurrency=max_concurrency,
             timeout=timeout,
         ):
             yield self._own_entry(entry)

@@ -63,6 +63,7 @@ from .policy import RetryPolicy, Timeouts, TransferConfig
 from .sources import open_source
 from .transfer.destination import Destination
 from .transfer.download import download_to_file
+from .transfer.parallel_listing import ParallelListing
 from .transfer.progress import Progress, Tally
 from .transfer.resumable import upload_resumably
 from .transfer.upload import StreamedUpload, goes_in_parts, upload
@@ -715,6 +716,20 @@ class Operations:
             page.objects = [o for o in page.objects if not o.key.startswith(RESERVED_PREFIX)]
             page.prefixes = [p for p in page.prefixes if not p.startswith(RESERVED_PREFIX)]
         return page
+
+    def parallel_listing(
+        self, make_context: Callable[[], OpContext], bucket: str, options: ListOptions, concurrency: int
+    ) -> ParallelListing | None:
+        """A listing by ranges of keys side by side; None where the vendor's order allows none."""
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+            raise InvalidArgumentError(f"max_concurrency is at least 1, not {concurrency!r}")
+        capabilities = self.driver.capabilities
+        in_order = capabilities.ordered_listing and capabilities.start_after
+        if concurrency == 1 or options.delimiter or not in_order:
+            return None
+        return ParallelListing(
+            lambda some: self.list_page(make_context(), bucket, some), options, concurrency
+        )
 
     def _check_listing(self, options: ListOptions) -> None:
         capabilities = self.driver.capabilities

@@ -121,6 +121,25 @@ class ObjectReader:
         reader._body, reader._body_at = body, 0
         return reader
 
+    def of_part(self, start: int, end: int) -> ObjectReader:
+        """A reader of the bytes ``[start, end)`` of what this one reads, of the version that it found.
+        The body that is open goes to the part that begins where it stands."""
+        body: Body | None = None
+        if self._body is not None and self._body_at == start:
+            body, self._body = self._body, None
+        part = ObjectReader.of_region(
+            self._driver,
+            self._context(),
+            self._bucket,
+            self._key,
+            self.info,
+            self._start + start,
+            self._start + end,
+            body,
+        )
+        part._hasher = None  # this one checks
+        return part
+
     def _adopt(self, opened: GetResult) -> None:
         self.info = opened.info
         self._start, self._end = opened.start, opened.end
@@ -151,6 +170,14 @@ class ObjectReader:
     def _is_past_end(self) -> bool:
         """Whether nothing is left; an object that was never opened may have grown from nothing."""
         return self._position >= self.size and (self._pinned or self._position > 0)
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether more of the version that was found can be asked for, and no other will come."""
+        has_version = self.info.version is not None or (
+            self.info.etag is not None and self._driver.capabilities.conditional_reads
+        )
+        return self._pinned and has_version and self._driver.capabilities.ranges
 
     @property
     def closed(self) -> bool:
@@ -210,14 +237,29 @@ class ObjectReader:
             self._take_in(buffer[:count])
             return count
 
-    def read(self, size: int = -1) -> Flow[bytes]:
-        """Up to `size` bytes, fewer only at the end; all that is left where `size` is negative."""
+    def open(self) -> Flow[None]:
+        """Opens a body where it stands, unless one is open or nothing is left."""
         if self._closed:
             raise StoreClosedError("this object was closed")
         self._begin_read()
         is_open = self._body is not None and self._body_at == self._position
         if not is_open and not self._is_past_end:
             yield from self._open()
+
+    def take_in(self, data: bytes) -> None:
+        """Counts what was read by others, in order, and checks it as if this had read it.
+
+        Raises:
+            ChecksumMismatchError
+        """
+        if self._closed:
+            raise StoreClosedError("this object was closed")
+        self._drop_body()
+        self._take_in(data)
+
+    def read(self, size: int = -1) -> Flow[bytes]:
+        """Up to `size` bytes, fewer only at the end; all that is left where `size` is negative."""
+        yield from self.open()
         at_once = self.take_rest(size)
         if at_once is not None:
             return at_once

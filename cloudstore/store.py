@@ -6,7 +6,8 @@ else happens here; `aio` is the same for asyncio, and a test holds the two toget
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from datetime import timedelta
 from os import PathLike, fspath
 from pathlib import Path
@@ -453,23 +454,44 @@ class Store(BulkVerbs, FolderVerbs):
         delimiter: str = "",
         *,
         start_after: str = "",
+        max_concurrency: int = 1,
         timeout: Seconds = None,
     ) -> Iterator[Object | CommonPrefix]:
         """The same, lazily and for any number of keys; a page at a time is in memory.
 
         Args:
+            max_concurrency: how many pages are asked for at a time, by guesses where the keys behind
+                those that were seen lie; some pages more are in memory then. The order stays. One at
+                a time all the same with a delimiter, and where the vendor's order tells nothing.
             timeout: for each page.
         """
         options = ListOptions(prefix, delimiter, start_after, None, self._driver.limits.page_size)
-        while True:
-            page = self._page(bucket, options, timeout)
-            for name in page.prefixes:
-                yield CommonPrefix(name, prefix)
-            for info in page.objects:
-                yield Object(self, bucket, info)
-            if page.token is None:
-                return
-            options.token = page.token
+        with closing(self._pages(bucket, options, max_concurrency, timeout)) as pages:
+            for page in pages:
+                for name in page.prefixes:
+                    yield CommonPrefix(name, prefix)
+                for info in page.objects:
+                    yield Object(self, bucket, info)
+
+    def _pages(
+        self, bucket: str, options: ListOptions, concurrency: int, timeout: Seconds
+    ) -> Generator[Page, None, None]:
+        def context() -> OpContext:
+            return self._context("iter_objects", bucket, None, timeout)
+
+        listing = self._operations.parallel_listing(context, bucket, options, concurrency)
+        if listing is None:
+            while True:
+                page = self._page(bucket, options, timeout)
+                yield page
+                if page.token is None:
+                    return
+                options.token = page.token
+        try:
+            while (following := self._run(context(), listing.next_page())) is not None:
+                yield following
+        finally:
+            self._runner.run(listing.end())
 
     def _page(self, bucket: str, options: ListOptions, timeout: Seconds) -> Page:
         ctx = self._context("iter_objects", bucket, None, timeout)

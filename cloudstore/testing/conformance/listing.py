@@ -266,6 +266,10 @@ class ListingTests(ConformanceTests):
     def test_many_keys_lazily(self, store: Store, account: Account) -> None:
         self._compare_large(account, keys_of(store.iter_objects(account.large_bucket())))
 
+    def test_many_keys_side_by_side(self, store: Store, account: Account) -> None:
+        found = store.iter_objects(account.large_bucket(), max_concurrency=4)
+        self._compare_large(account, keys_of(found))
+
     @staticmethod
     def _compare_large(account: Account, found: list[str]) -> None:
         keys = account.large_keys

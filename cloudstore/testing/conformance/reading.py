@@ -268,6 +268,50 @@ class ReadingTests(ConformanceTests):
         assert b"".join(chunks) == data
         assert [len(chunk) for chunk in chunks[:-1]] == [size] * (len(chunks) - 1)
 
+    @pytest.mark.parametrize("size", [7, 250, 1000, 1001])
+    def test_chunks_that_are_read_ahead(self, store: Store, bucket: str, size: int) -> None:
+        data = payload(1000)
+        store.create_object(bucket, "k", data)
+        for found in (store.get_object(bucket, "k"), store.head_object(bucket, "k")):
+            chunks = list(found.iter_chunks(size, read_ahead=3))
+            assert b"".join(chunks) == data
+            assert [len(chunk) for chunk in chunks[:-1]] == [size] * (len(chunks) - 1)
+            stated = found.checksums
+            assert found.verified_by in ({*stated} if stated else {None})
+            assert found.read() == b""
+
+    def test_reading_ahead_of_a_part_that_is_left(self, store: Store, bucket: str) -> None:
+        data = payload(1000)
+        store.create_object(bucket, "k", data)
+        found = store.get_object(bucket, "k")
+        assert found.read(100) == data[:100]
+        pieces = found.iter_chunks(50, read_ahead=2)
+        assert [next(pieces), next(pieces)] == [data[100:150], data[150:200]]
+        pieces.close()  # type: ignore[attr-defined]
+        assert found.tell() == 200
+        assert found.read(10) == data[200:210]
+        found.close()
+
+    @needs("ranges")
+    def test_reading_a_range_ahead(self, store: Store, bucket: str) -> None:
+        data = payload(1000)
+        store.create_object(bucket, "k", data)
+        found = store.get_object(bucket, "k", start=100, end=905)
+        assert b"".join(found.iter_chunks(100, read_ahead=4)) == data[100:905]
+
+    def test_object_that_is_replaced_while_it_is_read_ahead(self, store: Store, bucket: str) -> None:
+        data = payload(5000)
+        store.create_object(bucket, "k", data)
+        with store.get_object(bucket, "k") as found:
+            pieces = found.iter_chunks(1000, read_ahead=1)
+            first = next(pieces)
+            store.create_object(bucket, "k", payload(5000, seed=9))
+            try:
+                rest = b"".join(pieces)
+            except TransportError:
+                rest = b""
+            assert data.startswith(first + rest), "bytes of two objects"
+
     @pytest.mark.parametrize("size", [0, -1, True, "7"])
     def test_chunk_without_a_size_is_refused(self, store: Store, bucket: str, size: Any) -> None:
         store.create_object(bucket, "k", DATA)
