@@ -399,6 +399,7 @@ class _Relay:
 
     async def _relay(self, data: bytes, writer: asyncio.StreamWriter, *, down: bool) -> bytes:
         """Passes on what may pass of a piece; returns the rest."""
+        self._changed.clear()  # before the look: a fault that changes during it must not be missed
         fault = self._current(b"" if down else data)
         if fault is None:
             await self._write(data, writer, down=down)
@@ -422,7 +423,6 @@ class _Relay:
             self.end(fault.cut)
             return b""
         if rest and stall_after is not None and passed >= stall_after:
-            self._changed.clear()
             try:
                 async with asyncio.timeout(fault.stall_for):
                     await self._changed.wait()

@@ -379,7 +379,7 @@ def _quoted(etag: str | None) -> str | None:
     return None if etag is None else f'"{etag}"'
 
 
-_RANGE = re.compile(r"bytes=(?:(\d+)-(\d*)|-(\d+))", re.ASCII)
+_RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.ASCII)
 
 
 def _asked_range(header: str | None) -> tuple[int | None, int | None]:

@@ -204,6 +204,18 @@ def test_stall_and_heal(proxy: FaultProxy, way: str) -> None:
         assert data == rest
 
 
+def test_fault_that_is_healed_while_it_is_looked_at(proxy: FaultProxy) -> None:
+    proxy.inject(Fault(latency=0.4, stall_down_after=10))
+    with client(proxy) as sock:
+        sock.sendall(GET)
+        time.sleep(0.2)  # the answer is being held back, and not stalled yet
+        proxy.heal()
+        data = b""
+        while len(data) < len(ANSWER):
+            data += sock.recv(65536)
+        assert data == ANSWER
+
+
 def test_a_stall_that_ends_has_the_request_come_late(proxy: FaultProxy) -> None:
     proxy.inject(Fault(stall_up_after=3, stall_for=0.3))
     began = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
 from typing import Any
@@ -12,6 +13,9 @@ from ..loopback import Response
 from .settings import QiniuError, invalid
 
 __all__ = ["as_json", "decoded", "entry", "failed", "fields", "number", "read_json"]
+
+URL_SAFE = re.compile(r"[A-Za-z0-9_-]*={0,2}", re.ASCII)
+"""RFC 4648 §5."""
 
 
 def as_json(value: Any, status: int = 200) -> Response:
@@ -27,6 +31,8 @@ def failed(error: QiniuError) -> Response:
 
 def decoded(text: str) -> str:
     """URL-safe base64 of UTF-8; 400 otherwise."""
+    if not URL_SAFE.fullmatch(text):  # Python's own decoder drops what it does not know
+        raise invalid("base64")
     try:
         return urlsafe_b64decode(text.encode("ascii")).decode()
     except (Base64Error, ValueError):

@@ -162,17 +162,17 @@ def _conditional(held: StoredObject, asked: Mapping[str, str], headers: dict[str
     etag = held.content.hash
     modified = held.put_time // TICKS
     if "if-match" in asked:
-        if not _names(asked["if-match"], etag):
+        if not _names(asked["if-match"], etag, weakly=False):
             raise QiniuError(412, "Precondition Failed")
     elif (since := _seconds(asked.get("if-unmodified-since"))) is not None and modified > since:
         raise QiniuError(412, "Precondition Failed")
     if "if-none-match" in asked:
-        if _names(asked["if-none-match"], etag):
+        if _names(asked["if-none-match"], etag, weakly=True):
             return Response(304, headers)
     elif (since := _seconds(asked.get("if-modified-since"))) is not None and modified <= since:
         return Response(304, headers)
     wanted = asked.get("range")
-    if "if-range" in asked and not _names(asked["if-range"], etag):
+    if "if-range" in asked and asked["if-range"].strip() != f'"{etag}"':
         wanted = None
     return _ranged(held, wanted, headers)
 
@@ -192,9 +192,12 @@ def _ranged(held: StoredObject, wanted: str | None, headers: dict[str, str]) -> 
     return Response(206, headers, held.content.slices(start, end))
 
 
-def _names(header: str, etag: str) -> bool:
-    found = {one.strip().removeprefix("W/").strip('"') for one in header.split(",")}
-    return "*" in found or etag in found
+def _names(header: str, etag: str, *, weakly: bool) -> bool:
+    """Whether a list of quoted tags has this one (RFC 9110 §8.8.3.2), or is a star."""
+    tags = [one.strip() for one in header.split(",")]
+    if weakly:
+        tags = [tag.removeprefix("W/") for tag in tags]
+    return tags == ["*"] or f'"{etag}"' in tags
 
 
 def _seconds(date: str | None) -> float | None:

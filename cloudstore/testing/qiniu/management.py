@@ -208,7 +208,11 @@ class Objects:
         self._storage = storage
 
     def act(self, words: Sequence[str], *, with_parts: bool = False) -> dict[str, Any]:
-        """What it answers; raises `QiniuError`."""
+        """What it answers; raises `QiniuError`. Nobody else changes anything between its looks."""
+        with self._storage.guard:
+            return self._act(words, with_parts)
+
+    def _act(self, words: Sequence[str], with_parts: bool) -> dict[str, Any]:
         match words:
             case ["stat", at]:
                 return self._stat(*entry(at), with_parts)

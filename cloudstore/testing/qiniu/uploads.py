@@ -157,10 +157,10 @@ class Uploads:
         """Numbers ascend, and may have gaps; all parts but the last have `limits.min_part`."""
         try:
             asked = {name: value for name, value in read_json(body).items() if value is not None}
-            named = [(int(part["partNumber"]), part["etag"]) for part in asked["parts"]]
+            named = [(part["partNumber"], part["etag"]) for part in asked["parts"]]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise invalid("JSON") from None
-        if not _is_completion(asked):
+        if not _is_completion(asked) or any(type(number) is not int for number, _ in named):
             raise invalid("JSON")
         numbers = [at for at, _ in named]
         if not named or numbers != sorted(set(numbers)):
@@ -304,13 +304,14 @@ def _is_completion(asked: Mapping[str, Any]) -> bool:
     """Whether the fields of a completion are of their types."""
     texts = [asked.get(name, "") for name in ("fname", "mimeType", *SERVED_HEADERS)]
     pairs = [asked.get(name, {}) for name in ("customVars", "metadata")]
-    return all(isinstance(one, str) for one in texts) and all(isinstance(one, dict) for one in pairs)
+    if not all(isinstance(one, dict) for one in pairs):
+        return False
+    texts += [value for one in pairs for value in one.values()]
+    return all(isinstance(one, str) for one in texts)
 
 
 def _metadata(given: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        name[len(META) :]: str(value) for name, value in given.items() if name.lower().startswith(META)
-    }
+    return {name[len(META) :]: value for name, value in given.items() if name.lower().startswith(META)}
 
 
 def _headers(given: Mapping[str, Any]) -> dict[str, str]:

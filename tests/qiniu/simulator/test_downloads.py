@@ -125,6 +125,19 @@ def test_conditions(shared: Client, held: str) -> None:
     assert status(Range="bytes=0-1", If_Range='"x"') == 200
 
 
+def test_tags_of_conditions_are_quoted_and_compared_as_rfc_9110_says(shared: Client, held: str) -> None:
+    etag = shared.get(held, "a/b.txt").headers["ETag"]
+
+    def status(**headers: str) -> int:
+        return shared.get(held, "a/b.txt", **headers).status
+
+    assert status(If_Match=etag.strip('"')) == 412
+    assert status(If_Match=f"W/{etag}") == 412
+    assert status(If_None_Match=etag.strip('"')) == 200
+    for wrong in (etag.strip('"'), f"W/{etag}", "*"):
+        assert status(Range="bytes=0-1", If_Range=wrong) == 200
+
+
 def test_names_of_downloads(shared: Client, held: str) -> None:
     answer = shared.get(held, "a/b.txt", "?attname=%C3%BC.txt")
     assert answer.headers["Content-Disposition"].startswith("attachment;")
@@ -264,6 +277,8 @@ def test_quotas(make: MakeClient) -> None:
     assert tune(client, "refresh", dirs=folder).json["code"] == 400035
     assert tune(client, "prefetch", urls).status == 200
     assert tune(client, "prefetch", urls[:1]).json["code"] == 400033
+    # What is refused takes nothing from the other quota.
+    assert tune(client, "refresh", urls[:1], folder).json["code"] == 400035
     assert tune(client, "refresh", urls[:1]).json["urlSurplusDay"] == 0
     client.simulator.clock.advance(DAY)
     assert tune(client, "refresh", urls, folder).json["urlSurplusDay"] == 1

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64encode
+import sys
+from base64 import b64encode, urlsafe_b64encode
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
 
-from cloudstore.testing.qiniu import QiniuError, QiniuLimits, QiniuQuirks
+from cloudstore.testing.qiniu import QiniuClock, QiniuError, QiniuLimits, QiniuQuirks
+from cloudstore.testing.qiniu.contents import Content
+from cloudstore.testing.qiniu.management import Objects
+from cloudstore.testing.qiniu.storage import Storage
 
 from .client import FORM, Client, encoded, entry
 from .conftest import MakeClient
@@ -495,3 +500,43 @@ def test_what_is_late_repeats_with_its_seed(make: MakeClient) -> None:
         return walked(client)[0]
 
     assert shown(1) == shown(1) != shown(2)
+
+
+def test_what_is_late_is_late_each_time(make: MakeClient) -> None:
+    client = make(quirks=QiniuQuirks(list_lag=100.0, seed=1))
+    client.simulator.create_bucket("bucket")
+    client.put("bucket", "a")
+    client.simulator.clock.advance(100)  # long known, though nobody has listed
+    client.manage(f"/delete/{entry('bucket', 'a')}")
+    assert [item["key"] for item in client.list("bucket").json["items"]] == ["a"]
+    client.simulator.clock.advance(100)
+    assert client.list("bucket").json["items"] == []
+
+
+def test_base64_is_url_safe(make: MakeClient) -> None:
+    client = make()
+    client.simulator.create_bucket("bucket")
+    client.put("bucket", "a>>>~")
+    standard = b64encode(b"bucket:a>>>~").decode()
+    assert "+" in standard
+    assert client.stat("bucket", "a>>>~").status == 200
+    for wrong in (standard, "!!" + entry("bucket", "a>>>~"), entry("bucket", "a>>>~") + "*"):
+        assert client.manage(f"/stat/{quote(wrong, safe='')}", method="GET").status == 400
+
+
+def test_metadata_that_two_change_at_a_time_keeps_both() -> None:
+    storage = Storage(QiniuLimits(), QiniuQuirks(), QiniuClock())
+    storage.create_bucket("bucket", "z0", private=False)
+    storage.put("bucket", "a", Content.of(b"data"), overwrite=True, mime="text/plain")
+    objects, at = Objects(storage), entry("bucket", "a")
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            for n in range(300):
+                words = [["chgm", at, f"x-qn-meta-{side}{n}", encoded("1")] for side in "ab"]
+                list(pool.map(objects.act, words))
+                assert {f"a{n}", f"b{n}"} <= set(storage.find("bucket", "a").metadata)
+                storage.change("bucket", "a", metadata={})
+    finally:
+        sys.setswitchinterval(interval)

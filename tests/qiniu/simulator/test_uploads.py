@@ -459,6 +459,10 @@ def test_parts_may_have_gaps_and_be_replaced(small: Client) -> None:
         lambda parts: [*parts, {"partNumber": 9, "etag": "x"}],
         lambda parts: [{**parts[0], "etag": parts[1]["etag"]}, parts[1]],
         lambda parts: [{"partNumber": 1}],
+        lambda parts: [{**parts[0], "partNumber": "1"}],
+        lambda parts: [{**parts[0], "partNumber": 1.0}],
+        lambda parts: [{**parts[0], "partNumber": True}],
+        lambda parts: [{**parts[0], "partNumber": float("inf")}],
         lambda parts: "parts",
         lambda parts: None,
     ],
@@ -467,6 +471,15 @@ def test_completions_are_checked(small: Client, wrong: Callable[[Any], Any]) -> 
     upload, parts = begun(small, b"11111111", b"22222222")
     assert complete(small, upload, wrong(parts)).status == 400
     assert small.stat("bucket", "a").status == 612
+    assert complete(small, upload, parts).status == 200
+
+
+@pytest.mark.parametrize("value", [5, None, True, ["a"]])
+@pytest.mark.parametrize("name", ["metadata", "customVars"])
+def test_values_of_a_completion_are_texts(small: Client, name: str, value: object) -> None:
+    upload, parts = begun(small, b"11111111")
+    wrong: dict[str, Any] = {name: {"x-qn-meta-a": value}}
+    assert complete(small, upload, parts, **wrong).status == 400
     assert complete(small, upload, parts).status == 200
 
 
