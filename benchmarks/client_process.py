@@ -107,6 +107,8 @@ class Measurements:
     def transfer(self, what: str, path: str) -> dict[str, float | None]:
         """A large transfer: seconds of CPU and wall; bytes of memory at its peak, and how many of them
         came with it."""
+        if what == "download":
+            Path(path).unlink(missing_ok=True)  # else a file of somebody else's would be as good
         before = forget_peak()
         with Stopwatch() as watch:
             getattr(self._blocking, what)(Path(path))

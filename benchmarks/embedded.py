@@ -52,7 +52,9 @@ def measure(place: Path, plan: Plan, book: Book) -> None:
         theirs = Path(folder, "theirs")
         theirs.mkdir()
         with Store(MemoryConfig()) as memory, Store(LocalConfig(root=f"{folder}/ours")) as local:
-            for line in lines(memory, local, obstore, stores.LocalStore(str(theirs))):
+            for line in lines(
+                memory, local, obstore, stores.MemoryStore(), stores.LocalStore(str(theirs))
+            ):
                 timings = take_turns(line, plan.rounds)
                 for draft, key in ((cpu, "cpu"), (wall, "wall")):
                     bars = [Bar(PEER, line.bar if key == "cpu" else None)]
@@ -76,19 +78,27 @@ def take_turns(line: Line, rounds: int) -> dict[str, list[dict[str, float]]]:
     return found
 
 
-def lines(memory: Store, local: Store, obstore: Any, theirs: Any) -> Iterator[Line]:
+def lines(memory: Store, local: Store, obstore: Any, their_memory: Any, theirs: Any) -> Iterator[Line]:
     """What is compared. Both sides hold the same keys."""
     for store in (memory, local):
         store.create_bucket("b")
         store.create_object("b", "k", DATA)
-    obstore.put(theirs, "b/k", DATA)
+    for store in (their_memory, theirs):
+        obstore.put(store, "b/k", DATA)
     fresh = count()
     yield Line(
-        "head: memory vs. obstore local",
+        "head: memory",
         lambda: memory.head_object("b", "k"),
-        lambda: obstore.head(theirs, "b/k"),
+        lambda: obstore.head(their_memory, "b/k"),
         2000,
-        0.5,
+        None,
+    )
+    yield Line(
+        "get 1 KiB: memory",
+        lambda: memory.get_object("b", "k").read(),
+        lambda: bytes(obstore.get(their_memory, "b/k").bytes()),
+        2000,
+        None,
     )
     yield Line(
         "head: file",
@@ -121,14 +131,15 @@ def lines(memory: Store, local: Store, obstore: Any, theirs: Any) -> Iterator[Li
     for number in range(LISTED_KEYS):
         for store in (memory, local):
             store.create_object("b", f"{LISTED}{number:05}", DATA)
-        obstore.put(theirs, f"b/{LISTED}{number:05}", DATA)
+        for theirs_too in (their_memory, theirs):
+            obstore.put(theirs_too, f"b/{LISTED}{number:05}", DATA)
     assert len(local.get_all_objects("b", LISTED)) == LISTED_KEYS
     assert len(obstore.list(theirs, "b/listed").collect()) == LISTED_KEYS
-    for name, store in (("memory", memory), ("file", local)):
+    for name, store, other in (("memory", memory, their_memory), ("file", local, theirs)):
         yield Line(
-            f"list {LISTED_KEYS:,} keys: {name}" + (" vs. obstore local" if name == "memory" else ""),
+            f"list {LISTED_KEYS:,} keys: {name}",
             lambda store=store: store.get_all_objects("b", LISTED),  # type: ignore[misc]
-            lambda: obstore.list(theirs, "b/listed").collect(),
+            lambda other=other: obstore.list(other, "b/listed").collect(),  # type: ignore[misc]
             3,
             None,
         )

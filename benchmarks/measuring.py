@@ -6,11 +6,13 @@ import os
 import platform
 import resource
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 __all__ = ["ROOT", "Stopwatch", "cpu_seconds", "default_folder", "folder", "machine"]
@@ -52,9 +54,18 @@ def machine() -> dict[str, str | int | float]:
         "system": platform.system(),
         "kernel": platform.release(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
         "load": round(os.getloadavg()[0], 1),
     }
+
+
+def commit() -> str:
+    """Of what is measured; with a plus where it was changed since."""
+    git = partial(subprocess.run, cwd=ROOT, capture_output=True, text=True, check=False)
+    head = git(["git", "rev-parse", "--short=10", "HEAD"]).stdout.strip()
+    changed = git(["git", "status", "--porcelain", "--untracked-files=no"]).stdout.strip()
+    return (head or "unknown") + ("+" if changed else "")
 
 
 def processor() -> str:

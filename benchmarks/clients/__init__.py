@@ -34,13 +34,12 @@ SUBJECT = "cloudstore"
 RAW = "raw"
 """No client: the limit, in some of the tables."""
 
-OURS = Contender(("httptools",), "cloudstore", awaited=True)
 OPENDAL = Contender(("opendal",), "opendal", awaited=True)
 LIBCLOUD = ("apache-libcloud", "requests", "urllib3")
 
 CLIENTS: Mapping[str, Mapping[str, Contender]] = {
     "s3": {
-        SUBJECT: OURS,
+        SUBJECT: Contender(("httptools",), "cloudstore.providers.s3", awaited=True),
         "obstore": Contender(("obstore",), "obstore", awaited=True),
         "opendal": OPENDAL,
         "minio": Contender(("minio", "urllib3"), "minio"),
@@ -49,13 +48,13 @@ CLIENTS: Mapping[str, Mapping[str, Contender]] = {
         "s3fs": Contender(("s3fs", "aiobotocore", "aiohttp"), "s3fs", awaited=True),
     },
     "swift": {
-        SUBJECT: OURS,
+        SUBJECT: Contender(("httptools",), "cloudstore.providers.swift", awaited=True),
         "opendal": OPENDAL,
         "swiftclient": Contender(("python-swiftclient", "requests", "urllib3"), "swiftclient"),
         "libcloud": Contender(LIBCLOUD, "libcloud.storage.drivers.cloudfiles"),
     },
     "qiniu": {
-        SUBJECT: OURS,
+        SUBJECT: Contender(("httptools",), "cloudstore.providers.qiniu", awaited=True),
         "qiniu": Contender(("qiniu", "requests", "urllib3"), "qiniu"),
     },
 }

@@ -38,6 +38,8 @@ class Blocking(BlockingClient):
         self.session = requests.Session()
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS)
         self.session.mount(self.domain, adapter)
+        # The SDK mounts a pool for "http://" anew before each request; a longer prefix stays.
+        client.qn_http_client.session.mount(self.domain, adapter)
         if server.ca_file:
             self.session.verify = client.qn_http_client.session.verify = server.ca_file
 

@@ -43,7 +43,7 @@ class Blocking(BlockingClient):
         self.filesystem = open_filesystem(server, asynchronous=False)
 
     def get(self) -> int:
-        return len(self.filesystem.cat_file(f"{BUCKET}/{SMALL}"))
+        return len(self.filesystem.cat_file(f"{BUCKET}/{SMALL}", max_concurrency=1))
 
     def put(self, data: bytes) -> int:
         self.filesystem.pipe_file(f"{BUCKET}/{SMALL}", data)
@@ -67,7 +67,7 @@ class Awaited(AwaitedClient):
         self.filesystem = open_filesystem(server, asynchronous=True)
 
     async def get(self) -> int:
-        return len(await self.filesystem._cat_file(f"{BUCKET}/{SMALL}"))
+        return len(await self.filesystem._cat_file(f"{BUCKET}/{SMALL}", max_concurrency=1))
 
     async def put(self, data: bytes) -> int:
         await self.filesystem._pipe_file(f"{BUCKET}/{SMALL}", data)
