@@ -45,6 +45,7 @@ from .policy import RetryPolicy, Timeouts, TransferConfig
 from .runtime.tasks import AsyncRunner, AsyncTransport
 from .sources import AsyncData
 from .transfer.bulk_verbs import AsyncBulkVerbs
+from .transfer.expiry_verbs import AsyncExpiryVerbs
 from .transfer.folder_verbs import AsyncFolderVerbs
 from .transfer.progress import Progress
 from .writer import AsyncObjectWriter
@@ -55,7 +56,7 @@ T = TypeVar("T")
 Seconds = float | timedelta | None
 
 
-class AsyncStore(AsyncBulkVerbs, AsyncFolderVerbs):
+class AsyncStore(AsyncBulkVerbs, AsyncExpiryVerbs, AsyncFolderVerbs):
     """The verbs of `Store` for asyncio: the same arguments, results and errors, awaited.
 
     Any number of tasks may use one store, and several event loops, one after the other. It is an async
@@ -65,7 +66,8 @@ class AsyncStore(AsyncBulkVerbs, AsyncFolderVerbs):
     Args:
         config: a Config, or a driver that was made by hand.
         observer: is told an `Event` when an operation starts, retries and ends.
-        timeouts, retry, transfer: for a driver, which has none of its own; they win over a Config's.
+        timeouts, retry, transfer, emulate_expiry: for a driver, which has none of its own; they win
+            over a Config's.
 
     Raises:
         ConfigError, MissingDependencyError
@@ -79,10 +81,17 @@ class AsyncStore(AsyncBulkVerbs, AsyncFolderVerbs):
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         transfer: TransferConfig | None = None,
+        emulate_expiry: bool | None = None,
     ) -> None:
         self._made_of = (config, timeouts)
         driver, self._operations = make_operations(
-            config, observer, asynchronous=True, timeouts=timeouts, retry=retry, transfer=transfer
+            config,
+            observer,
+            asynchronous=True,
+            timeouts=timeouts,
+            retry=retry,
+            transfer=transfer,
+            emulate_expiry=emulate_expiry,
         )
         self._driver = driver
         self._runner = AsyncRunner(lambda: _open_transport(config, timeouts))

@@ -58,6 +58,9 @@ __all__ = [
 VendorOptions = Mapping[str, Mapping[str, object]]
 """Options that only one vendor knows, by its scheme: ``{"s3": {"sse": "AES256"}}``."""
 
+EMULATION = "emulate_expiry=True"
+"""The setting of `Config`, and of a store over a driver, by which objects expire all the same."""
+
 _CONTROL = frozenset(map(chr, (*range(0x20), 0x7F)))
 _METADATA_NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 
@@ -82,9 +85,16 @@ def require(driver: Driver, *features: str) -> None:
     """Raises UnsupportedError unless the driver has all of these capabilities."""
     for feature in features:
         if not getattr(driver.capabilities, feature):
-            how = driver.allowed_by.get(feature)
-            words = f"; where the service does, allow it by {how}" if how else ""
-            raise UnsupportedError(f"{driver.scheme} has no {feature}{words}")
+            raise UnsupportedError(f"{driver.scheme} has no {feature}{_way_to_it(driver, feature)}")
+
+
+def _way_to_it(driver: Driver, feature: str) -> str:
+    how = driver.allowed_by.get(feature)
+    if how is not None:
+        return f"; where the service does, allow it by {how}"
+    if feature == "expires_in" and driver.capabilities.metadata:
+        return f"; the store can stand in for it, by {EMULATION}"
+    return ""
 
 
 def check_bucket(driver: Driver, bucket: object) -> None:

@@ -71,6 +71,8 @@ class Config(ABC):
         proxy: URL of an HTTP proxy; None takes it from the environment, "" uses none. Not shown: it may
             hold a password.
         max_connections: how many connections are kept open to one endpoint.
+        emulate_expiry: whether ``expires_in`` is taken where the vendor removes nothing by itself: what
+            is due is hidden from reads, and `Store.expire_due` deletes it.
     """
 
     scheme: ClassVar[str]
@@ -93,6 +95,7 @@ class Config(ABC):
     verify: bool = True
     proxy: str | None = field(default=None, repr=False)
     max_connections: int = 64
+    emulate_expiry: bool = False
 
     def __post_init__(self) -> None:
         for f in fields(self):

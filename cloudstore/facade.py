@@ -11,6 +11,7 @@ from .config import Config
 from .driver import Driver
 from .errors import InvalidArgumentError
 from .events import Observer
+from .expiry import ExpiringDriver
 from .model import ObjectInfo, PutOptions, PutResult
 from .operations import Operations
 from .options import CopyConditions, HeaderOptions
@@ -36,8 +37,9 @@ def make_operations(
     timeouts: Timeouts | None = None,
     retry: RetryPolicy | None = None,
     transfer: TransferConfig | None = None,
+    emulate_expiry: bool | None = None,
 ) -> tuple[Driver, Operations]:
-    """The driver of a config, and the verbs over it; the numbers win over those of the config."""
+    """The driver of a config, and the verbs over it; what is given wins over the config."""
     if isinstance(config, Driver):
         driver = config
         timeouts = timeouts or Timeouts()
@@ -48,10 +50,13 @@ def make_operations(
         timeouts = timeouts or config.timeouts
         retry = retry or config.retry
         transfer = transfer or config.transfer
+        emulate_expiry = config.emulate_expiry if emulate_expiry is None else emulate_expiry
     else:
         raise InvalidArgumentError(
             f"a store is made from a Config or a Driver, not {type(config).__name__}"
         )
+    expiring = ExpiringDriver(driver) if emulate_expiry else None
+    driver = expiring or driver
     return driver, Operations(
         driver,
         timeouts=timeouts,
@@ -59,6 +64,7 @@ def make_operations(
         transfer=transfer,
         observer=observer,
         asynchronous=asynchronous,
+        expiring=expiring,
     )
 
 

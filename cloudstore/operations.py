@@ -37,6 +37,7 @@ from .errors import (
     UploadNotFoundError,
 )
 from .events import Observer
+from .expiry import ExpiringDriver, keep_expiry
 from .listing import check_progress
 from .missing import which_is_missing
 from .model import (
@@ -94,6 +95,9 @@ class Operations:
     Attributes:
         driver: which.
         asynchronous: whether async iterators may be data.
+
+    Args:
+        expiring: `driver`, where it stands in for the vendor's expiry.
     """
 
     def __init__(
@@ -107,8 +111,10 @@ class Operations:
         clock: Clock | None = None,
         chance: random.Random | None = None,
         asynchronous: bool = False,
+        expiring: ExpiringDriver | None = None,
     ) -> None:
         self.driver = driver
+        self._expiring = expiring
         self._timeout = timeouts.total
         self._retry = retry
         self._transfer = transfer
@@ -508,6 +514,24 @@ class Operations:
             error.vendor = error.vendor or self.driver.scheme
             error.operation, error.bucket, error.key = ctx.operation, bucket, key
 
+    def begin_expiring(self, ctx: OpContext, bucket: str) -> Flow[bool]:
+        """Whether `Store.expire_due` has anything to do: else the vendor does it.
+
+        Raises:
+            UnsupportedError: neither does.
+        """
+        self._check_bucket(bucket)
+        yield from self._ready(ctx)
+        require(self.driver, "expires_in")
+        return self._expiring is not None and self._expiring.emulates
+
+    def expire_object(
+        self, ctx: OpContext, bucket: str, key: str, *, dry_run: bool
+    ) -> Flow[ObjectInfo | None]:
+        """See `Store.expire_due`, of one object: what was deleted, or would be."""
+        assert self._expiring is not None
+        return (yield from self._expiring.expire(ctx, bucket, key, dry_run=dry_run))
+
     # --- copying ---
 
     def copy_object(
@@ -567,6 +591,8 @@ class Operations:
             if pins:
                 options.source_if_match = info.etag
             merged = _merged(info, changed, changes)
+            if "expires_in" not in changes:
+                keep_expiry(merged, info, self.driver, ctx)
             write_id, options.replace = with_new_write_id(self.driver, ctx, merged)
             try:
                 return (
@@ -692,7 +718,9 @@ class Operations:
         if capabilities.update_metadata:
             guard = info.etag if capabilities.update_metadata_if_match else None
             return (yield from driver.update_metadata(ctx, bucket, key, metadata, guard))
-        options = CopyOptions(replace=replace(info.put_options(), metadata=metadata))
+        kept = replace(info.put_options(), metadata=metadata)
+        keep_expiry(kept, info, driver, ctx)
+        options = CopyOptions(replace=kept)
         if capabilities.copy_if_match:
             options.if_match = info.etag
         if capabilities.copy_source_if_match:

@@ -46,6 +46,7 @@ from .policy import RetryPolicy, Timeouts, TransferConfig
 from .runtime.threads import SyncRunner, SyncTransport
 from .sources import Data
 from .transfer.bulk_verbs import BulkVerbs
+from .transfer.expiry_verbs import ExpiryVerbs
 from .transfer.folder_verbs import FolderVerbs
 from .transfer.progress import Progress
 from .writer import ObjectWriter
@@ -60,7 +61,7 @@ T = TypeVar("T")
 Seconds = float | timedelta | None
 
 
-class Store(BulkVerbs, FolderVerbs):
+class Store(BulkVerbs, ExpiryVerbs, FolderVerbs):
     """One vendor's objects, behind verbs that are the same for every vendor.
 
     Any number of threads may use one store. It is a context manager; after `close` every verb raises
@@ -69,7 +70,8 @@ class Store(BulkVerbs, FolderVerbs):
     Args:
         config: a Config, or a driver that was made by hand.
         observer: is told an `Event` when an operation starts, retries and ends.
-        timeouts, retry, transfer: for a driver, which has none of its own; they win over a Config's.
+        timeouts, retry, transfer, emulate_expiry: for a driver, which has none of its own; they win
+            over a Config's.
 
     Raises:
         ConfigError, MissingDependencyError
@@ -83,9 +85,16 @@ class Store(BulkVerbs, FolderVerbs):
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         transfer: TransferConfig | None = None,
+        emulate_expiry: bool | None = None,
     ) -> None:
         driver, self._operations = make_operations(
-            config, observer, asynchronous=False, timeouts=timeouts, retry=retry, transfer=transfer
+            config,
+            observer,
+            asynchronous=False,
+            timeouts=timeouts,
+            retry=retry,
+            transfer=transfer,
+            emulate_expiry=emulate_expiry,
         )
         self._driver = driver
         self._runner = SyncRunner(lambda: _open_transport(config, timeouts))

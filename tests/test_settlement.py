@@ -32,10 +32,10 @@ from cloudstore.model import (
     UploadRef,
 )
 from cloudstore.operations import Operations
+from cloudstore.pass_through import PassThroughDriver
 from cloudstore.policy import RetryPolicy, Timeouts, TransferConfig
 from cloudstore.providers.memory import MemoryDriver
 from cloudstore.runtime.threads import SyncRunner
-from cloudstore.testing.pass_through import PassThroughDriver
 
 
 class LosesAnswers(PassThroughDriver):

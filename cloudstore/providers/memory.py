@@ -252,7 +252,11 @@ class MemoryDriver(EmbeddedDriver):
                 if_absent=options.if_absent,
                 if_match=options.if_match,
             )
-            return self._write(ctx, to_bucket, to_key, stored.data, put)
+            made = self._write(ctx, to_bucket, to_key, stored.data, put)
+            if options.replace is None:
+                target = self._bucket(to_bucket).objects[to_key]
+                target.info.expires_at = stored.info.expires_at
+            return made
 
         return self._do(ctx, copy)
 

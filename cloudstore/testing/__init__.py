@@ -43,13 +43,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..pass_through import BorrowingDriver, PassThroughDriver
     from .administered import AdministeredDriver
     from .blocking_face import BlockingFace, LoopThread, blocking_store
     from .broken import BROKEN_DRIVERS, BrokenDriver
     from .conformance import ConformanceSuite, Harness
     from .failover import FailoverDriver
     from .fault_proxy import Fault, FaultProxy
-    from .pass_through import BorrowingDriver, PassThroughDriver
     from .qiniu import QiniuSimulator
     from .server import DevelopmentServer
     from .server_faults import FaultPlan, ServerFault
@@ -83,7 +83,7 @@ _LAZY = {
     "AdministeredDriver": "administered",
     "BROKEN_DRIVERS": "broken",
     "BlockingFace": "blocking_face",
-    "BorrowingDriver": "pass_through",
+    "BorrowingDriver": ".pass_through",
     "BrokenDriver": "broken",
     "ConformanceSuite": "conformance",
     "DevelopmentServer": "server",
@@ -94,7 +94,7 @@ _LAZY = {
     "Faults": "unreliable",
     "Harness": "conformance",
     "LoopThread": "blocking_face",
-    "PassThroughDriver": "pass_through",
+    "PassThroughDriver": ".pass_through",
     "QiniuSimulator": "qiniu",
     "ServerFault": "server_faults",
     "Simulation": "simulation",

@@ -16,7 +16,7 @@ from ..capabilities import Capabilities
 from ..driver import Call, Driver, Flow, OpContext
 from ..errors import InvalidArgumentError
 from ..model import AccountInfo, BucketInfo, GetOptions, LifecycleRule, ListOptions
-from .pass_through import PassThroughDriver
+from ..pass_through import PassThroughDriver
 
 __all__ = ["AdministeredDriver"]
 

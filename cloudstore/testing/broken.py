@@ -49,10 +49,10 @@ from ..model import (
     UploadPage,
     UploadRef,
 )
+from ..pass_through import BorrowingDriver, PassThroughDriver
 from ..providers.memory import MemoryConfig
 from ..store import Store
 from .administered import AdministeredDriver
-from .pass_through import BorrowingDriver, PassThroughDriver
 
 __all__ = ["BROKEN_DRIVERS", "BrokenDriver"]
 

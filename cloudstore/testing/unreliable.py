@@ -27,7 +27,7 @@ from ..model import (
     PutResult,
     UploadRef,
 )
-from .pass_through import PassThroughDriver
+from ..pass_through import PassThroughDriver
 
 __all__ = ["Faults", "UnreliableDriver"]
 

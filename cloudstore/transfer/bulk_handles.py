@@ -121,6 +121,25 @@ class BucketBulkVerbs(_ManyKeys):
             **options,
         )
 
+    def expire_due(
+        self,
+        prefix: str = "",
+        *,
+        dry_run: bool = False,
+        on_result: OnResult[Object] = None,
+        max_concurrency: int = BULK_CONCURRENCY,
+        timeout: Seconds = None,
+    ) -> int:
+        """See `Store.expire_due`. The keys of `PartialFailureError.results` are whole keys."""
+        return self._store.expire_due(
+            self.name,
+            self._full(prefix),
+            dry_run=dry_run,
+            on_result=self._told(on_result),
+            max_concurrency=max_concurrency,
+            timeout=timeout,
+        )
+
 
 class AsyncBucketBulkVerbs(_ManyKeys):
     """The part of `AsyncBucket` for many objects at a time."""
@@ -183,6 +202,25 @@ class AsyncBucketBulkVerbs(_ManyKeys):
             max_concurrency=max_concurrency,
             timeout=timeout,
             **options,
+        )
+
+    async def expire_due(
+        self,
+        prefix: str = "",
+        *,
+        dry_run: bool = False,
+        on_result: OnResult[AsyncObject] = None,
+        max_concurrency: int = BULK_CONCURRENCY,
+        timeout: Seconds = None,
+    ) -> int:
+        """See `Bucket.expire_due`."""
+        return await self._store.expire_due(
+            self.name,
+            self._full(prefix),
+            dry_run=dry_run,
+            on_result=self._told(on_result),
+            max_concurrency=max_concurrency,
+            timeout=timeout,
         )
 
 

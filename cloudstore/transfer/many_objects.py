@@ -23,7 +23,7 @@ from .side_by_side import side_by_side
 if TYPE_CHECKING:
     from ..aio import AsyncStore
 
-__all__ = ["copied", "read", "written"]
+__all__ = ["copied", "expired", "read", "written"]
 
 V = TypeVar("V")
 Items = Iterable[Any] | AsyncIterable[Any]
@@ -118,11 +118,37 @@ async def copied(
             yield result
 
 
+async def expired(
+    store: AsyncStore,
+    bucket: str,
+    keys: Items,
+    concurrency: int,
+    timeout: Seconds,
+    *,
+    dry_run: bool,
+) -> AsyncGenerator[BulkResult[ObjectInfo], None]:
+    """Deletes of these objects those that are due. A result without value and error is of one that is
+    not: whoever hands out the keys counts what is done with."""
+    operations = store._operations
+
+    async def expire(key: str) -> ObjectInfo | None:
+        ctx = store._context("expire_due", bucket, key, timeout)
+        flow = operations.expire_object(ctx, bucket, key, dry_run=dry_run)
+        return await store._run(ctx, flow)
+
+    def begun(key: str) -> Awaitable[BulkResult[ObjectInfo]]:
+        return _result(key, expire(key))
+
+    async with aclosing(side_by_side(begun, keys, concurrency)) as results:
+        async for result in results:
+            yield result
+
+
 def _of_key(work: Callable[[str], Awaitable[V]], key: str) -> Awaitable[BulkResult[V]]:
     return _result(key, work(key))
 
 
-async def _result(key: str, work: Awaitable[V]) -> BulkResult[V]:
+async def _result(key: str, work: Awaitable[V | None]) -> BulkResult[V]:
     try:
         return BulkResult(key, await work)
     except CloudStoreError as exc:

@@ -29,10 +29,10 @@ from cloudstore.bodies import Payload
 from cloudstore.driver import Driver, Flow, FlowCancelled, OpContext, Sleep
 from cloudstore.model import CompleteOptions, GetOptions, ListOptions, PutOptions
 from cloudstore.operations import Operations
+from cloudstore.pass_through import PassThroughDriver
 from cloudstore.providers.memory import MemoryDriver
 from cloudstore.reading import ObjectReader
 from cloudstore.testing.failover import FailoverDriver
-from cloudstore.testing.pass_through import PassThroughDriver
 from cloudstore.testing.simulation import Simulation
 from cloudstore.testing.unreliable import Faults, UnreliableDriver
 

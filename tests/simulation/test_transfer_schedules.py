@@ -15,9 +15,9 @@ from cloudstore import CloudStoreError, MemoryConfig, TransferConfig, Unavailabl
 from cloudstore.bodies import BytesPayload, Payload
 from cloudstore.driver import Driver, Flow, FlowCancelled, OpContext, Sleep
 from cloudstore.model import GetOptions, ObjectInfo, Part, PutOptions, PutResult, UploadRef
+from cloudstore.pass_through import PassThroughDriver
 from cloudstore.providers.memory import MemoryDriver
 from cloudstore.sources import OneShot, Source
-from cloudstore.testing.pass_through import PassThroughDriver
 from cloudstore.testing.simulation import SimulatedTask, Simulation
 from cloudstore.transfer.download import download_to_file
 from cloudstore.transfer.upload import upload

@@ -15,10 +15,10 @@ from ...aio import AsyncStore
 from ...capabilities import Capabilities
 from ...driver import Driver, Flow, OpContext
 from ...errors import BucketNotFoundError
+from ...pass_through import BorrowingDriver
 from ...policy import RetryPolicy, TransferConfig
 from ...store import Store
 from ..blocking_face import LoopThread, blocking_store
-from ..pass_through import BorrowingDriver
 from .harness import Harness
 
 __all__ = ["FACES", "OPERATIONS", "Account", "Narrowed", "RecordingDriver"]

@@ -25,9 +25,9 @@ from ...errors import (
     UnsupportedError,
 )
 from ...model import CompleteOptions, CopyOptions, Part, PutOptions, PutResult, UploadRef
+from ...pass_through import BorrowingDriver
 from ...policy import RetryPolicy
 from ...store import Store
-from ..pass_through import BorrowingDriver
 from .account import Account, RecordingDriver
 from .base import ConformanceTests, needs, payload
 

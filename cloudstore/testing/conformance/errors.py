@@ -24,8 +24,8 @@ from ...errors import (
     error_class,
 )
 from ...model import DeleteOptions, GetOptions, ObjectInfo
+from ...pass_through import BorrowingDriver
 from ...store import Store
-from ..pass_through import BorrowingDriver
 from .account import Account, RecordingDriver
 from .base import ConformanceTests, keys_of, needs
 

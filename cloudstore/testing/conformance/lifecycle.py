@@ -17,8 +17,8 @@ import pytest
 
 from ...errors import CloudStoreError, StoreClosedError
 from ...events import Event
+from ...pass_through import BorrowingDriver
 from ...store import Store
-from ..pass_through import BorrowingDriver
 from .account import Account, RecordingDriver
 from .base import ConformanceTests, keys_of, payload
 

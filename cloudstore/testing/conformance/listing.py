@@ -10,8 +10,8 @@ import pytest
 from ...driver import Flow, OpContext
 from ...errors import InvalidArgumentError, UnsupportedError
 from ...model import CommonPrefix, ListOptions, Page
+from ...pass_through import BorrowingDriver
 from ...store import Store
-from ..pass_through import BorrowingDriver
 from .account import Account, RecordingDriver
 from .base import ConformanceTests, keys_of, needs
 

@@ -21,8 +21,8 @@ from ...errors import (
     UploadNotFoundError,
 )
 from ...model import ByteRange, Part, UploadRef
+from ...pass_through import BorrowingDriver
 from ...store import Store
-from ..pass_through import BorrowingDriver
 from .account import Account, RecordingDriver
 from .base import ConformanceTests, needs, payload
 

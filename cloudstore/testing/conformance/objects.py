@@ -26,8 +26,8 @@ from ...errors import (
     UnsupportedError,
 )
 from ...model import DeleteOptions, Part, UploadRef
+from ...pass_through import BorrowingDriver
 from ...store import Store
-from ..pass_through import BorrowingDriver
 from .account import Account, RecordingDriver
 from .base import ConformanceTests, needs, payload
 

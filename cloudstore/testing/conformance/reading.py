@@ -24,10 +24,10 @@ from ...errors import (
     TransportError,
 )
 from ...model import GetOptions
+from ...pass_through import BorrowingDriver
 from ...policy import RetryPolicy
 from ...reading import UNREAD_WARNING_BYTES
 from ...store import Store
-from ..pass_through import BorrowingDriver
 from .account import Account, Narrowed, RecordingDriver
 from .base import ConformanceTests, needs, payload
 

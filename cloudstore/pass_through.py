@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..bodies import Payload
-from ..capabilities import BucketNameRule, Capabilities, KeyRule, Limits
-from ..driver import Call, Driver, ErrorInfo, Flow, GetResult, OpContext, Request, Response
-from ..errors import CloudStoreError
-from ..model import (
+from .bodies import Payload
+from .capabilities import BucketNameRule, Capabilities, KeyRule, Limits
+from .driver import Call, Driver, ErrorInfo, Flow, GetResult, OpContext, Request, Response
+from .errors import CloudStoreError
+from .model import (
     AccountInfo,
     BucketInfo,
     ByteRange,
