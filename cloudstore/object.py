@@ -154,7 +154,7 @@ class _ObjectBase:
 
     @property
     def expires_at(self) -> datetime | None:
-        """When the vendor will remove it, or None."""
+        """When it expires; None: never, or in a listing."""
         return self._head.expires_at
 
     @property

@@ -19,7 +19,8 @@ class HeaderOptions(TypedDict, total=False):
         content_encoding, cache_control, content_disposition: stored as they are.
         metadata: names are case-insensitive; any Unicode value without control characters.
         tags, storage_class: where the vendor has them.
-        expires_in: seconds, or a timedelta, after which the vendor removes the object.
+        expires_in: seconds, or a timedelta, after which the vendor removes the object, or the store
+            hides it (``emulate_expiry``).
     """
 
     content_type: str | None

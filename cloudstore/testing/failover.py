@@ -43,6 +43,7 @@ from ..errors import (
     TransportError,
     UnavailableError,
 )
+from ..expiry import keep_expiry
 from ..model import (
     BucketInfo,
     ByteRange,
@@ -359,7 +360,7 @@ class FailoverDriver(Driver):
         info = yield from self._children[0].head_object(ctx, bucket, key, GetOptions())
         if options.source_if_match not in (None, _stamp_of(0, info)):
             raise PreconditionFailedError("the source has another ETag")
-        stamp, put = _stamped(ctx, options.replace or self._common_head(info))
+        stamp, put = _stamped(ctx, options.replace or self._common_head(ctx, info))
         etag = yield from self._native_etag(ctx, to_bucket, to_key, options.if_match)
         asked = CopyOptions(put, options.if_absent, etag, info.etag, options.vendor_options)
         plain = CopyOptions(put, vendor_options=options.vendor_options)
@@ -370,9 +371,10 @@ class FailoverDriver(Driver):
         result = yield from self._guarded(first, second)
         return _stamped_result(result, stamp)
 
-    def _common_head(self, info: ObjectInfo) -> PutOptions:
+    def _common_head(self, ctx: OpContext, info: ObjectInfo) -> PutOptions:
         """The head of an object, as far as both children can hold it."""
         head = info.put_options()
+        keep_expiry(head, info, self, ctx)
         lacking = [name for name in _HEADERS if not getattr(self.capabilities, name)]
         without: dict[str, Any] = dict.fromkeys(lacking)
         return replace(head, **without)

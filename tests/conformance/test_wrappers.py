@@ -8,6 +8,7 @@ import pytest
 
 from cloudstore import MemoryConfig
 from cloudstore.driver import Driver
+from cloudstore.expiry import ExpiringDriver
 from cloudstore.testing import (
     AdministeredDriver,
     FailoverDriver,
@@ -25,6 +26,7 @@ def memory() -> Driver:
 
 WRAPPERS = [
     PassThroughDriver(memory()),
+    ExpiringDriver(memory()),
     RecordingDriver(memory()),
     UnreliableDriver(memory(), Faults()),
     AdministeredDriver(memory()),

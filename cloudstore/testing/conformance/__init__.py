@@ -30,12 +30,15 @@ Each line of the contract is at least one test; the files are its themes:
 `multipart`     uploads driven by the caller, references, stale uploads
 `writers`       files that become objects
 `transfers`     large files, in parts, resumed
+`bulk`          many objects at a time
+`folders`       folders uploaded, downloaded, made alike
 `checksums`     digests that the vendor verifies
 `presigning`    presigned requests over real HTTP
 `handles`       bucket handles with prefixes
 `errors`        what errors say, 404s that do not tell, deadlines, unknown options
 `capabilities`  every capability both ways
 `administration` ACLs, tags, websites, versioning, lifecycle rules
+`expiry`        objects that expire by the vendor, or by the store in its place
 `concurrency`   many threads on one store, readers beside writers
 `lifecycle`     closing, forks, event loops, cancellation, secrets
 =============== ==========================================================================
@@ -75,6 +78,7 @@ _THEMES = (
     "errors",
     "capabilities",
     "administration",
+    "expiry",
     "concurrency",
     "lifecycle",
 )
@@ -92,6 +96,7 @@ from .concurrency import ConcurrencyTests  # noqa: E402
 from .conditions import ConditionTests  # noqa: E402
 from .copies import CopyTests  # noqa: E402
 from .errors import ErrorTests  # noqa: E402
+from .expiry import ExpiryTests  # noqa: E402
 from .folders import FolderTests  # noqa: E402
 from .handles import HandleTests  # noqa: E402
 from .harness import Harness  # noqa: E402
@@ -141,6 +146,7 @@ class ConformanceSuite(
     ErrorTests,
     CapabilityTests,
     AdministrationTests,
+    ExpiryTests,
     ConcurrencyTests,
     LifecycleTests,
 ):

@@ -136,22 +136,33 @@ class Account:
             self._stores[face] = self._make(self.driver, face, None)
         return self._stores[face]
 
-    def _make(self, driver: Driver, face: str, retry: RetryPolicy | None) -> Store:
+    def _make(
+        self, driver: Driver, face: str, retry: RetryPolicy | None, *, emulate_expiry: bool = False
+    ) -> Store:
         retry = retry or self.harness.retry
         if face == "Store":
-            return Store(driver, retry=retry, transfer=self.transfer)
-        return blocking_store(self.async_store(driver, retry), self.loop)
+            return Store(driver, retry=retry, transfer=self.transfer, emulate_expiry=emulate_expiry)
+        store = self.async_store(driver, retry, emulate_expiry=emulate_expiry)
+        return blocking_store(store, self.loop)
 
-    def async_store(self, driver: Driver, retry: RetryPolicy | None = None) -> AsyncStore:
+    def async_store(
+        self, driver: Driver, retry: RetryPolicy | None = None, *, emulate_expiry: bool = False
+    ) -> AsyncStore:
         """An `AsyncStore` for tests with an event loop of their own; `driver` should borrow."""
-        return AsyncStore(driver, retry=retry or self.harness.retry, transfer=self.transfer)
+        retry = retry or self.harness.retry
+        return AsyncStore(driver, retry=retry, transfer=self.transfer, emulate_expiry=emulate_expiry)
 
     @contextmanager
     def over(
-        self, driver: Driver, face: str = "Store", retry: RetryPolicy | None = None
+        self,
+        driver: Driver,
+        face: str = "Store",
+        retry: RetryPolicy | None = None,
+        *,
+        emulate_expiry: bool = False,
     ) -> Iterator[Store]:
         """A store over another driver, closed in the end."""
-        store = self._make(driver, face, retry)
+        store = self._make(driver, face, retry, emulate_expiry=emulate_expiry)
         try:
             yield store
         finally:
