@@ -191,7 +191,7 @@ class PutOptions:
 
     Attributes:
         metadata: names in lower case, internal names included.
-        expires_in: seconds until the vendor removes the object.
+        expires_in: seconds until the object expires.
         checksums: digests of the body that the vendor must verify: algorithm to lower-case hex.
         vendor_options: per scheme, what only that vendor knows; a driver reads its own.
     """
@@ -220,8 +220,8 @@ class CopyOptions:
     """How to copy an object on the vendor's side.
 
     Attributes:
-        replace: None keeps content type, headers and metadata of the source; else these are the
-            target's, whole.
+        replace: None keeps content type, headers, metadata and expiry of the source; else these are
+            the target's, whole.
         if_absent, if_match: conditions on the target.
         source_if_match: condition on the source.
     """

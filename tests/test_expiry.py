@@ -27,6 +27,7 @@ from cloudstore import (
 from cloudstore.driver import Driver, Flow, OpContext
 from cloudstore.expiry import EXPIRES_AT, ExpiringDriver
 from cloudstore.model import DeleteOptions, GetOptions, Page
+from cloudstore.testing import DevelopmentServer
 from cloudstore.testing.conformance.account import Narrowed
 from cloudstore.testing.conformance.conditions import LosesAnswers
 from cloudstore.testing.conformance.expiry import LATER, SOON, LaterClock
@@ -245,3 +246,11 @@ def test_answer_that_does_not_come_is_told_for_its_key(
     with standing_in(Silent(plain), clock) as silent, pytest.raises(PartialFailureError) as caught:
         silent.expire_due("b")
     assert isinstance(caught.value.results["k"], TransportError)
+
+
+def test_development_server_serves_a_store_that_stands_in(clock: LaterClock) -> None:
+    with (
+        standing_in(MemoryConfig().create_driver(), clock) as store,
+        DevelopmentServer(store) as server,
+    ):
+        assert server.url.startswith("http://")

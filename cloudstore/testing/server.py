@@ -28,6 +28,7 @@ from urllib.parse import parse_qsl, unquote
 
 from ..config import Secret
 from ..development_urls import check_development_form, check_development_url
+from ..driver import Driver
 from ..errors import (
     CloudStoreError,
     InvalidArgumentError,
@@ -37,6 +38,7 @@ from ..errors import (
     TooLargeError,
 )
 from ..object import Object
+from ..pass_through import PassThroughDriver
 from ..store import Store
 
 __all__ = ["DevelopmentServer"]
@@ -98,7 +100,7 @@ class DevelopmentServer:
     """
 
     def __init__(self, store: Store, host: str = "127.0.0.1", port: int = 0) -> None:
-        secret = getattr(store._driver, "development_secret", None)
+        secret = _secret_of(store._driver)
         if not isinstance(secret, Secret):
             raise InvalidArgumentError(f"{store._driver.scheme} signs no development URLs")
         if not _is_loopback(host):
@@ -133,6 +135,14 @@ class DevelopmentServer:
 
     def __repr__(self) -> str:
         return f"<DevelopmentServer: {self.url}>"
+
+
+def _secret_of(driver: Driver) -> object:
+    """What a driver signs with, or the one below it."""
+    secret: object = getattr(driver, "development_secret", None)
+    if secret is None and isinstance(driver, PassThroughDriver):
+        return _secret_of(driver.inner)
+    return secret
 
 
 def _is_loopback(host: str) -> bool:
