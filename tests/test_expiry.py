@@ -254,3 +254,19 @@ def test_development_server_serves_a_store_that_stands_in(clock: LaterClock) -> 
         DevelopmentServer(store) as server,
     ):
         assert server.url.startswith("http://")
+
+
+# --- from one store to another ---
+
+
+def test_what_expires_goes_to_another_store(store: Store, tmp_path: Path) -> None:
+    store.create_object("b", "k", b"data", expires_in=SOON)
+    moment = store.head_object("b", "k").expires_at
+    assert moment is not None
+    with Store(LocalConfig(str(tmp_path), emulate_expiry=True)) as other:
+        store.bucket("b").copy_to("k", other.create_bucket("b"))
+        kept = other.head_object("b", "k").expires_at
+        assert kept is not None
+        assert abs((kept - moment).total_seconds()) < 2
+    with Store(LocalConfig(str(tmp_path))) as other, pytest.raises(UnsupportedError):
+        store.bucket("b").copy_to("k", other.bucket("b"))

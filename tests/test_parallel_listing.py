@@ -25,8 +25,8 @@ from cloudstore import (
 )
 from cloudstore.driver import Driver, Flow, OpContext, Sleep
 from cloudstore.model import ListOptions, Page
+from cloudstore.pass_through import PassThroughDriver
 from cloudstore.providers.memory import MemoryDriver
-from cloudstore.testing.pass_through import PassThroughDriver
 from cloudstore.transfer.key_ranges import KeyRanges
 
 PAGE = 10

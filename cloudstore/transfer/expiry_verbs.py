@@ -6,11 +6,12 @@ What is done to each object is in `expiry` and `many_objects`. No I/O of its own
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+from ..model import ListOptions
 from ..object import AsyncObject, Object
 from .bulk import BULK_CONCURRENCY, BulkResult, Outcomes
 
@@ -60,10 +61,9 @@ class ExpiryVerbs:
         if not store._run(ctx, store._operations.begin_expiring(ctx, bucket)):
             return 0
         twin = store._twin()
-        listing = store.iter_objects(bucket, prefix, timeout=timeout)
         for result in twin.iterate(
             lambda keys: expired(twin.store, bucket, keys, max_concurrency, timeout, dry_run=dry_run),
-            (found.key for found in listing if isinstance(found, Object)),
+            _keys(store, bucket, prefix, timeout),
             max_concurrency,
         ):
             if _is_of_interest(result):
@@ -93,7 +93,7 @@ class AsyncExpiryVerbs:
         ctx = store._context("expire_due", bucket, None, timeout)
         if not await store._run(ctx, store._operations.begin_expiring(ctx, bucket)):
             return 0
-        async with aclosing(_keys(store, bucket, prefix, timeout)) as keys:
+        async with aclosing(_keys_async(store, bucket, prefix, timeout)) as keys:
             results = expired(store, bucket, keys, max_concurrency, timeout, dry_run=dry_run)
             async with aclosing(results):
                 async for result in results:
@@ -109,9 +109,24 @@ def _is_of_interest(result: BulkResult[Any]) -> bool:
     return result.value is not None or result.error is not None
 
 
-async def _keys(
+def _keys(store: Store, bucket: str, prefix: str, timeout: Seconds) -> Iterator[str]:
+    options = ListOptions(prefix, limit=store._driver.limits.page_size)
+    while True:
+        page = store._page(bucket, options, timeout)
+        yield from (info.key for info in page.objects)
+        if page.token is None:
+            return
+        options.token = page.token
+
+
+async def _keys_async(
     store: AsyncStore, bucket: str, prefix: str, timeout: Seconds
 ) -> AsyncGenerator[str, None]:
-    async for found in store.iter_objects(bucket, prefix, timeout=timeout):
-        if isinstance(found, AsyncObject):
-            yield found.key
+    options = ListOptions(prefix, limit=store._driver.limits.page_size)
+    while True:
+        page = await store._page(bucket, options, timeout)
+        for info in page.objects:
+            yield info.key
+        if page.token is None:
+            return
+        options.token = page.token

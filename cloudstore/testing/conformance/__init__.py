@@ -32,6 +32,7 @@ Each line of the contract is at least one test; the files are its themes:
 `transfers`     large files, in parts, resumed
 `bulk`          many objects at a time
 `folders`       folders uploaded, downloaded, made alike
+`mirrors`       objects and whole buckets from one store to another
 `checksums`     digests that the vendor verifies
 `presigning`    presigned requests over real HTTP
 `handles`       bucket handles with prefixes
