@@ -122,18 +122,24 @@ def test_store_works_on_many_objects_in_a_forked_child(tmp_path: Path) -> None:
         assert len(store.get_all_objects("bucket")) == 3
 
 
+def loop_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "cloudstore-loop"}
+
+
 def test_closed_store_refuses_and_has_ended_its_thread() -> None:
+    others = loop_threads()
     store = Store(MemoryConfig())
     store.create_bucket("bucket")
     store.create_objects("bucket", {"a": b"1"})
-    assert "cloudstore-loop" in {thread.name for thread in threading.enumerate()}
+    (thread,) = loop_threads() - others
     store.close()
-    assert "cloudstore-loop" not in {thread.name for thread in threading.enumerate()}
+    assert not thread.is_alive()
     with pytest.raises(StoreClosedError):
         store.create_objects("bucket", {"a": b"1"})
 
 
 def test_threads_of_one_store_share_its_loop() -> None:
+    others = loop_threads()
     with Store(MemoryConfig()) as store:
         store.create_bucket("bucket")
         counts: list[int] = []
@@ -148,6 +154,5 @@ def test_threads_of_one_store_share_its_loop() -> None:
         for thread in threads:
             thread.join()
         assert counts == [200] * 6
-        loops = [t for t in threading.enumerate() if t.name == "cloudstore-loop"]
-        assert len(loops) == 1
+        assert len(loop_threads() - others) == 1
         assert len(store.get_all_objects("bucket")) == 1200

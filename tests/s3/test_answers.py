@@ -216,7 +216,7 @@ def test_condition_on_the_source_of_a_copy_is_told_from_that_on_its_target() -> 
     of_source = error("PreconditionFailed", Condition="x-amz-copy-source-If-Match")
     head = Say(headers={"etag": '"e"', "content-length": "1"})
     with (
-        ScriptedServer([head, Say(412, of_source)]) as server,
+        ScriptedServer([head, Say(412, of_source), head]) as server,  # is it another one since?
         store_on(server) as store,
         pytest.raises(PreconditionFailedError),
     ):
