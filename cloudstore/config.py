@@ -25,7 +25,7 @@ from .driver import Driver
 from .errors import ConfigError
 from .policy import RetryPolicy, Timeouts, TransferConfig
 
-__all__ = ["Config", "Profile", "Secret", "load_profile"]
+__all__ = ["Config", "Profile", "Secret", "load_profile", "profile_names", "profile_paths"]
 
 
 _PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]*:[^/?#]*@")
@@ -297,9 +297,13 @@ class Profile:
     path: Path
     options: Mapping[str, object] = field(repr=False)
 
-    def explain(self, error: ConfigError) -> ConfigError:
-        """The same error with the file and the line that it is about."""
-        where = _where(self.path, self.name, *getattr(error, "path", ()))
+    def explain(self, error: ConfigError, *keys: str) -> ConfigError:
+        """The same error with the file and the line that it is about.
+
+        Args:
+            keys: what it is about, where the error itself does not know.
+        """
+        where = _where(self.path, self.name, *(keys or getattr(error, "path", ())))
         return ConfigError(f"{where}: {error.message}", vendor=error.vendor)
 
 
@@ -321,24 +325,50 @@ def load_profile(name: str, path: str | os.PathLike[str] | None = None) -> Profi
     Raises:
         ConfigError: no such file or profile, or a mistake in it, with its line.
     """
+    found = _profile_file(path)
+    tables = _read_tables(found)
+    table = tables.get(name)
+    if not isinstance(table, dict):
+        names = ", ".join(_profile_names(tables)) or "none"
+        raise ConfigError(f"{found}: no profile {name!r}; there are: {names}")
+    if "provider" not in table:
+        raise ConfigError(f"{_where(found, name)}: the profile {name!r} needs a provider")
+    if not isinstance(table["provider"], str):
+        raise ConfigError(f"{_where(found, name, 'provider')}: option 'provider' must be text")
+    options = {key: _resolve(found, name, key, value) for key, value in table.items()}
+    return Profile(name, found, options)
+
+
+def profile_names(path: str | os.PathLike[str] | None = None) -> list[str]:
+    """The names of all profiles of the file that `load_profile` reads.
+
+    Raises:
+        ConfigError: no such file, or it is no TOML.
+    """
+    return _profile_names(_read_tables(_profile_file(path)))
+
+
+def _profile_names(tables: Mapping[str, object]) -> list[str]:
+    return sorted(name for name, table in tables.items() if isinstance(table, dict))
+
+
+def _profile_file(path: str | os.PathLike[str] | None) -> Path:
     paths = [Path(path)] if path is not None else profile_paths()
     found = next((p for p in paths if p.exists()), None)
     if found is None:
         raise ConfigError(f"no profile file; looked for {', '.join(map(str, paths))}")
+    return found
+
+
+def _read_tables(path: Path) -> dict[str, object]:
     try:
-        tables = tomllib.loads(found.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"{found}: {exc}") from exc
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{found}: cannot be read: {exc}") from exc
-    table = tables.get(name)
-    if not isinstance(table, dict):
-        names = ", ".join(sorted(k for k, v in tables.items() if isinstance(v, dict))) or "none"
-        raise ConfigError(f"{found}: no profile {name!r}; there are: {names}")
-    if not isinstance(table.get("provider"), str):
-        raise ConfigError(f"{_where(found, name)}: the profile {name!r} needs a provider")
-    options = {key: _resolve(found, name, key, value) for key, value in table.items()}
-    return Profile(name, found, options)
+        raise ConfigError(f"{path}: cannot be read: {exc}") from exc
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{path}:{_broken_line(text, exc)}: {exc}") from exc
 
 
 def _resolve(path: Path, profile: str, key: str, value: object) -> object:
@@ -359,28 +389,45 @@ def _resolve(path: Path, profile: str, key: str, value: object) -> object:
         raise ConfigError(f"{where}: cannot be read: {exc}") from exc
 
 
-def _where(path: Path, profile: str, *keys: str) -> str:
-    """``file:line`` of a key of a profile (of a key of its table), or of the profile's header.
+def _where(path: Path, *keys: str) -> str:
+    """``file:line`` of where a key of a profile is defined, or the longest part of its path that is."""
+    text = path.read_text(encoding="utf-8")
+    depth = _depth(tomllib.loads(text), keys)
+    if depth == 0:
+        return str(path)
+    return f"{path}:{_line_of(text, keys[:depth])}"
 
-    `tomllib` keeps no positions, so the line is searched for in the text that it has accepted.
+
+def _line_of(text: str, keys: tuple[str, ...]) -> int:
+    """The line on which the statement begins that defines these keys, which are there.
+
+    `tomllib` keeps no positions, and a search in the text would be fooled by texts of many lines. But
+    a statement of TOML ends with its line, so the first lines of a file are TOML themselves unless
+    they end within a statement: the one that brings the keys is between two beginnings that are.
     """
-    found = None
-    section: tuple[str, ...] = ()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        header = re.match(r"\s*\[([^\[\]]+)\]", line)
-        if header:
-            section = _dotted(header[1])
-            here = section
-        else:
-            name = re.match(r"\s*([^=#]+?)\s*=", line)
-            here = (*section, *_dotted(name[1])) if name else ()
-        # The longest prefix of the wanted path that a line defines is where to look.
-        wanted = (profile, *keys)
-        if here and here == wanted[: len(here)] and (found is None or len(here) > found[0]):
-            found = (len(here), number)
-    return f"{path}:{found[1]}" if found else str(path)
+    begins = 1
+    lines = text.split("\n")
+    for number in range(1, len(lines)):
+        try:
+            found = tomllib.loads("\n".join(lines[:number]))
+        except tomllib.TOMLDecodeError:
+            continue
+        if _depth(found, keys) == len(keys):
+            return begins
+        begins = number + 1
+    return begins
 
 
-def _dotted(name: str) -> tuple[str, ...]:
-    """The parts of a dotted TOML key."""
-    return tuple(part.strip().strip("\"'") for part in name.split("."))
+def _depth(found: object, keys: tuple[str, ...]) -> int:
+    """How many of the keys lead from table to table."""
+    for depth, key in enumerate(keys):
+        if not isinstance(found, dict) or key not in found:
+            return depth
+        found = found[key]
+    return len(keys)
+
+
+def _broken_line(text: str, error: tomllib.TOMLDecodeError) -> int:
+    """The line that is no TOML; the parser says it in words only, before Python 3.14."""
+    said = re.search(r"\(at line (\d+),", str(error))
+    return int(said[1]) if said else text.rstrip("\n").count("\n") + 1

@@ -136,8 +136,13 @@ def config_from_profile(name: str, path: str | PathLike[str] | None = None) -> C
     """The Config that `StoreFactory.from_profile` would use; same arguments, same errors."""
     profile = load_profile(name, fspath(path) if path is not None else None)
     options = dict(profile.options)
+    provider = str(options.pop("provider"))
     try:
-        return _from_options(str(options.pop("provider")), options)
+        _config_class(provider)
+    except ConfigError as exc:
+        raise profile.explain(exc, "provider") from exc
+    try:
+        return _from_options(provider, options)
     except ConfigError as exc:
         raise profile.explain(exc) from exc
 

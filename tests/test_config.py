@@ -310,7 +310,13 @@ def test_the_profile_file_is_looked_for(
         ("[prod]\npages = 1\n", 1, "needs a provider"),
         ('[prod]\nprovider = "vendor"\npages = { env = "UNSET_NAME" }\n', 3, "UNSET_NAME is not set"),
         ('[prod]\nprovider = "vendor"\npages = { file = "/nonexistent" }\n', 3, "cannot be read"),
-        ('[prod]\nprovider = "nosuch"\n', 1, "no provider 'nosuch'"),
+        ("[prod]\n# which?\nprovider = 5\n", 3, "'provider' must be text"),
+        # What only looks like the key: in a text, in an array, in another table, in a header of two.
+        ('[prod]\nprovider = "vendor"\nendpoint = """\npages = 1\n"""\npages = "x"\n', 6, "pages"),
+        ('[a]\nx = [\n[1],\n]\n["prod"]\nprovider = "vendor"\npages = "x"\n', 7, "pages"),
+        ('[[a]]\npages = 1\n[prod]\nprovider = "vendor"\npages = [\n 1,\n]\n', 5, "pages"),
+        ('["x.prod"]\npages = 1\n[prod]\nprovider = "vendor"\npages = "x"\n', 5, "pages"),
+        ('[prod]\nprovider = "nosuch"\n', 2, "no provider 'nosuch'"),
     ],
 )
 def test_a_mistake_in_a_profile_names_the_file_the_line_and_the_key(
@@ -324,7 +330,10 @@ def test_a_mistake_in_a_profile_names_the_file_the_line_and_the_key(
 
 def test_broken_toml_and_missing_profiles_are_errors(profiles: Path) -> None:
     profiles.write_text("[prod\n")
-    with pytest.raises(ConfigError, match=r"line 1"):
+    with pytest.raises(ConfigError, match=r"cloudstore\.toml:1: .*line 1"):
+        StoreFactory.from_profile("prod", profiles)
+    profiles.write_text('[prod]\n\nprovider = """file')
+    with pytest.raises(ConfigError, match=r"cloudstore\.toml:3: "):
         StoreFactory.from_profile("prod", profiles)
     profiles.write_text("[dev]\n[test]\n")
     with pytest.raises(ConfigError, match="no profile 'prod'; there are: dev, test"):
