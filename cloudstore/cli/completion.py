@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 from itertools import islice
 
-from click.parser import split_arg_string
-from click.shell_completion import BashComplete, add_completion_class
+from click.shell_completion import BashComplete, add_completion_class, split_arg_string
 
 from ..config import profile_names
 from ..model import CommonPrefix

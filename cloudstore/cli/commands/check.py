@@ -43,7 +43,8 @@ _ADVICE: Mapping[ErrorKind, str] = MappingProxyType(
 def check(session: Session, address: Remote) -> None:
     """See whether a profile works.
 
-    Signs in, looks at its buckets or at one, and says what the store can do. Nothing is written. Where something is wrong, it says what to do.
+    Signs in, looks at its buckets or at one, and says what the store can do. Nothing is written.
+    Where something is wrong, it says what to do.
     """
     checks: list[tuple[str, Callable[[], str]]] = [
         ("profile", lambda: _profile(address)),

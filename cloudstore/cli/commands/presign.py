@@ -39,8 +39,8 @@ def presign(
 ) -> None:
     """Print a URL that works without keys.
 
-    Anybody may use it until it expires: it is as good as a password. Headers that must be sent with it are told on standard error, and are
-    in the JSON.
+    Anybody may use it until it expires: it is as good as a password. Headers that must be sent with
+    it are told on standard error, and are in the JSON.
     """
     signed = session.store_of(address).presign(
         address.bucket, address.key, method.upper(), expires_in=expires, content_type=content_type

@@ -39,8 +39,9 @@ AT_ONCE = 1000
 def rm(session: Session, addresses: tuple[Remote, ...], recursive: bool) -> None:
     """Delete objects.
 
-    With --recursive all that is below a folder or in a bucket. A folder is what ends with a slash: `media:pics` with --recursive is `media:pics/`, and never
-    `media:pics2`. An object that is not there is a failure.
+    With --recursive all that is below a folder or in a bucket. A folder is what ends with a slash:
+    `media:pics` with --recursive is `media:pics/`, and never `media:pics2`. An object that is not
+    there is a failure.
     """
     for place in addresses:
         if not recursive and place.folder == place.key:
