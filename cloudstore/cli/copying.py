@@ -8,7 +8,7 @@ from threading import Event
 
 import click
 
-from ..errors import CloudStoreError, ObjectNotFoundError
+from ..errors import CloudStoreError, InvalidKeyError, ObjectNotFoundError
 from ..model import CommonPrefix
 from .addresses import LocalPath, Pipe, Place, Remote
 from .progress import ProgressBar
@@ -117,20 +117,24 @@ def _of_pattern(
     above = literal_folder(source.key)
     found_one = False
     for found in matching(session, source):
-        if isinstance(found, CommonPrefix):
-            if recursive:
-                found_one = True
-                name = found.prefix.removeprefix(above).rstrip("/")
-                yield Folder(source.with_key(found.prefix), target_within(target, name))
+        is_folder = isinstance(found, CommonPrefix)
+        if is_folder and not recursive:
             continue
         found_one = True
-        one = source.with_key(found.key)
-        to = (
-            target if isinstance(target, Pipe) else target_within(target, found.key.removeprefix(above))
-        )
-        yield Transfer(one, to, resume)
+        key = found.prefix if isinstance(found, CommonPrefix) else found.key
+        try:
+            to = _within(target, key.removeprefix(above).rstrip("/" if is_folder else ""))
+        except InvalidKeyError as exc:
+            session.fail(exc)
+            continue
+        kind = Folder if is_folder else Transfer
+        yield kind(source.with_key(key), to, resume)
     if not found_one:
         raise ObjectNotFoundError(f"only folders match {source}: --recursive copies what is in them")
+
+
+def _within(target: Place, name: str) -> Place:
+    return target if isinstance(target, Pipe) else target_within(target, name)
 
 
 def _is_local_file(place: Place) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from ..transfer.job import JobProgress
+if TYPE_CHECKING:
+    from ..transfer.job import JobProgress
 
 __all__ = ["ProgressBar"]
+
+COLUMNS, ROWS = 80, 24
 
 
 class ProgressBar:
@@ -88,9 +92,9 @@ class ProgressBar:
                 unit="B",
                 unit_scale=True,
                 unit_divisor=1024,
-                dynamic_ncols=True,
                 leave=False,
                 file=sys.stderr,
+                **_size_of_bar(),
             )
         return self
 
@@ -99,3 +103,10 @@ class ProgressBar:
         if bar is not None:
             bar.refresh()
             bar.close()
+
+
+def _size_of_bar() -> dict[str, Any]:
+    """That of the terminal; one that does not know its own, as that of a script, would show none."""
+    if os.get_terminal_size(sys.stderr.fileno()).columns:
+        return {"dynamic_ncols": True}
+    return {"ncols": COLUMNS, "nrows": ROWS}
