@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from threading import Event
 
 import click
 
-from ..errors import CloudStoreError, InvalidKeyError, ObjectNotFoundError
+from ..errors import CloudStoreError, InvalidArgumentError, InvalidKeyError, ObjectNotFoundError
 from ..model import CommonPrefix
 from .addresses import LocalPath, Pipe, Place, Remote
 from .progress import ProgressBar
@@ -85,7 +86,10 @@ def planned(
     is_many = len(sources) > 1
     for source in sources:
         try:
-            yield from _of_source(session, source, target, recursive, is_many, resume)
+            for transfer in _of_source(session, source, target, recursive, is_many, resume):
+                if transfer.source == transfer.target:
+                    raise InvalidArgumentError(f"{transfer.source} is source and target")
+                yield transfer
         except (CloudStoreError, OSError) as exc:
             session.fail(exc, source if is_many else None)
 
@@ -100,12 +104,12 @@ def _of_source(
     elif recursive:
         yield Folder(source, target_within(target, _name(source)) if is_many else target)
     elif isinstance(source, LocalPath) and os.path.isdir(source.path):
-        raise IsADirectoryError(21, "is a folder: --recursive copies what is in it", source.path)
+        raise IsADirectoryError(
+            errno.EISDIR, "is a folder: --recursive copies what is in it", source.path
+        )
     elif isinstance(source, Remote) and _is_folder(source):
         raise ObjectNotFoundError(f"{source} is a folder: --recursive copies what is in it")
-    elif isinstance(target, Pipe):
-        yield Transfer(source, target)
-    elif is_many or _is_folder(target):
+    elif not isinstance(target, Pipe) and (is_many or _is_folder(target)):
         yield Transfer(source, target_within(target, _name(source)), resume)
     else:
         yield Transfer(source, target, resume)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from ..errors import (
+    InvalidArgumentError,
     InvalidKeyError,
     ObjectNotFoundError,
     PartialFailureError,
@@ -23,7 +24,7 @@ from .quantities import human_size
 from .records import action_record
 from .session import Session, printable
 from .side_by_side import side_by_side
-from .transfers import Copied, Folder, Transfer, copy_one, target_within
+from .transfers import Copied, Folder, Transfer, copy_one, object_stamp, target_within
 
 __all__ = ["copy_folder", "move_folder"]
 
@@ -68,9 +69,10 @@ def move_folder(session: Session, folder: Folder, bar: ProgressBar) -> None:
     if session.dry_run:
         _say_plan(session, "move", folder)
         return
-    before = _stamps(session, folder)
+    before = _stamps(session, folder.source, folder.target)
+    _check_apart(session, folder, before)
     done = _copy(session, folder, bar)
-    after = _stamps(session, folder)
+    after = _stamps(session, folder.source, folder.target)
     copied = [path for path in before if path not in done.failures]
     same = [path for path in copied if after.get(path) == before[path]]
     for path in set(copied) - set(same):
@@ -185,15 +187,19 @@ def _between(session: Session, folder: Folder, bar: ProgressBar) -> _Done:
     def copy(transfer: Transfer, stopped: Event | None) -> Copied:
         return copy_one(session, transfer, bar, stopped)
 
-    assert isinstance(folder.source, Remote)
-    for transfer, copied, error in side_by_side(
-        copy, _transfers(session, folder.source, folder.target)
-    ):
+    source, target = folder.source, folder.target
+    assert isinstance(source, Remote)
+    assert isinstance(target, Remote)
+    transfers = _transfers(session, source, target)
+    if source.bucket == target.bucket and target.folder.startswith(source.folder):
+        # Two profiles may lead to one place: what is written must not be listed and copied again.
+        transfers = iter(list(transfers))
+    for transfer, copied, error in side_by_side(copy, transfers):
         if copied is not None:
             done.files += 1
             done.bytes += copied.size or 0
         elif error is not None and isinstance(transfer.source, Remote):
-            done.failures[transfer.source.key.removeprefix(folder.source.folder)] = error
+            done.failures[transfer.source.key.removeprefix(source.folder)] = error
     return done
 
 
@@ -254,17 +260,28 @@ def _plan(session: Session, folder: Folder) -> Iterator[tuple[Transfer, int]]:
 # --- moving ---
 
 
-def _stamps(session: Session, folder: Folder) -> Stamps:
-    source = folder.source
+def _check_apart(session: Session, folder: Folder, before: Stamps) -> None:
+    """Two profiles may lead to one place, where the copies would be deleted with their sources."""
+    source, target = folder.source, folder.target
+    if not isinstance(source, Remote) or not isinstance(target, Remote):
+        return
+    if (source.bucket, source.folder) != (target.bucket, target.folder):
+        return
+    there = _stamps(session, target, target)
+    if any(there.get(path) == stamp for path, stamp in before.items()):
+        raise InvalidArgumentError(f"{source} and {target} are the same folder")
+
+
+def _stamps(session: Session, source: Place, target: Place) -> Stamps:
     if isinstance(source, LocalPath):
         return {entry.path: (entry.size, entry.mtime) for entry in _files(source)}
     assert isinstance(source, Remote)
     with suppress(ObjectNotFoundError):
         return {
-            found.key.removeprefix(source.folder): (found.etag, found.size, found.last_modified)
+            found.key.removeprefix(source.folder): object_stamp(found)
             for found in _objects(session, source)
             # What stands for a folder becomes no file.
-            if isinstance(folder.target, Remote) or not found.key.endswith("/")
+            if isinstance(target, Remote) or not found.key.endswith("/")
         }
     return {}
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import CloudStoreError, InvalidKeyError, PreconditionFailedError
+from ..errors import (
+    CloudStoreError,
+    InvalidArgumentError,
+    InvalidKeyError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+)
 from ..media_types import guess_content_type
 from ..object import Object
 from ..options import WriteOptions
@@ -23,7 +30,7 @@ from .side_by_side import CancelledError
 if TYPE_CHECKING:
     from .progress import ProgressBar
 
-__all__ = ["Copied", "Folder", "Transfer", "copy_one", "file_stamp", "move_one", "target_within"]
+__all__ = ["Copied", "Folder", "Transfer", "copy_one", "move_one", "object_stamp", "target_within"]
 
 CHUNK = 1024 * 1024
 Tell = Callable[[int, int | None], None]
@@ -111,7 +118,7 @@ def _copy(session: Session, transfer: Transfer, tell: Tell) -> Copied:
 
 
 def _up(session: Session, source: LocalPath, target: Remote, resume: bool, tell: Tell) -> Copied:
-    stamp = file_stamp(source.path)
+    stamp = _file_stamp(source.path)
     made = session.store_of(target).create_object_from_file(
         target.bucket, target.key, source.path, progress=tell, resume=resume
     )
@@ -185,17 +192,37 @@ def move_one(
 
     Raises:
         PreconditionFailedError: the source was changed meanwhile; it is kept.
+        InvalidArgumentError: source and target are the same object.
         The errors of `copy_one`.
     """
+    _check_apart(session, transfer)
     copied = copy_one(session, transfer, bar, stopped)
     source = transfer.source
     if isinstance(source, LocalPath):
-        if file_stamp(source.path) != copied.stamp:
+        if _file_stamp(source.path) != copied.stamp:
             raise _kept(source)
         os.unlink(source.path)
     elif isinstance(source, Remote):
         _delete_if_same(session, source, copied)
     return copied
+
+
+def _check_apart(session: Session, transfer: Transfer) -> None:
+    """Two profiles may lead to one place, where the copy would be deleted with its source."""
+    source, target = transfer.source, transfer.target
+    if not isinstance(source, Remote) or not isinstance(target, Remote):
+        return
+    if (source.bucket, source.key) != (target.bucket, target.key):
+        return
+    with suppress(ObjectNotFoundError):
+        heads = [session.store_of(p).head_object(p.bucket, p.key) for p in (source, target)]
+        if object_stamp(heads[0]) == object_stamp(heads[1]):
+            raise InvalidArgumentError(f"{source} and {target} are the same object")
+
+
+def object_stamp(found: Object) -> tuple[object, ...]:
+    """What changes with an object."""
+    return found.etag, found.size, found.last_modified
 
 
 def _delete_if_same(session: Session, source: Remote, copied: Copied) -> None:
@@ -209,7 +236,7 @@ def _delete_if_same(session: Session, source: Remote, copied: Copied) -> None:
     store.delete_object(source.bucket, source.key)
 
 
-def file_stamp(path: str) -> tuple[int, int, int]:
+def _file_stamp(path: str) -> tuple[int, int, int]:
     """What changes with a file: its size, its time, its inode."""
     found = os.stat(path)
     return found.st_size, found.st_mtime_ns, found.st_ino

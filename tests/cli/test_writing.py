@@ -175,6 +175,20 @@ def test_mv_keeps_the_source_where_it_fails(cli: Program, dev: Store) -> None:
     assert keys(dev) == ["b"]
 
 
+def test_mv_never_deletes_the_only_copy(cli: Program, dev: Store) -> None:
+    with (cli.folder / "cloudstore.toml").open("a") as file:
+        file.write('[again]\nprovider = "file"\nroot = "store"\n')
+    dev.create_objects("media", {"d/a": b"1", "b": b"2"})
+    assert "source and target" in cli("mv", "dev:media/b", "dev:media", expect=1).err
+    assert "same object" in cli("mv", "dev:media/b", "again:media/b", expect=1).err
+    assert "same folder" in cli("mv", "-r", "dev:media/d", "again:media/d", expect=1).err
+    assert keys(dev) == ["b", "d/a"]
+    cli("cp", "-r", "dev:media/d", "again:media/d/e")
+    cli("cp", "store/media/b", "dev:media/b")
+    cli("mv", "store/media/b", "dev:media/b", expect=1)
+    assert keys(dev) == ["b", "d/a", "d/e/a"]
+
+
 def test_mv_moves_folders(cli: Program, dev: Store, other: Store) -> None:
     for path in ("m/a", "m/.b", "m/d/c"):
         cli.write(path, path)

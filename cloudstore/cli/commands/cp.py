@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
-from ..addresses import Place
+from ..addresses import Pipe, Place
 from ..copying import check_places, planned, transfer_all
 from ..folders import copy_folder
 from ..parameters import (
@@ -41,6 +43,8 @@ def cp(
     A target that ends with a slash, a bucket, and a folder that is there take names below them. With
     --recursive the files below SOURCE become files below TARGET. `-` is standard input or output.
     """
+    if isinstance(target, Pipe) and sys.stdout.isatty():
+        session.quiet = True  # a bar would be written into what is shown
     check_places(sources, target, recursive=recursive, resume=resume)
     transfers = planned(session, sources, target, recursive=recursive, resume=resume)
     transfer_all(session, transfers, "copy", copy_one, copy_folder)
