@@ -12,15 +12,22 @@ from typing import NoReturn
 
 __all__ = ["main"]
 
+INTERRUPTED = 130
+"""As shells say of what SIGINT has ended."""
+
 
 def main() -> NoReturn:
     """Runs the program on the process's arguments, and ends the process."""
     try:
         from .program import run
+
+        code = run()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     except ModuleNotFoundError as exc:
         if exc.name != "click":
             raise
         sys.exit(
             "cloudstore: the command line needs click; install it with: pip install 'cloudstore[cli]'"
         )
-    sys.exit(run())
+    sys.exit(code)

@@ -44,9 +44,11 @@ class _PlaceType(ParamType):
     _takes_files = True
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Place:
+        """See `click.ParamType`."""
         return value if isinstance(value, Remote | LocalPath | Pipe) else parse_address(value)
 
     def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
+        """See `click.ParamType`."""
         try:
             found = completed(incomplete, COMPLETED_KEYS)
         except (CloudStoreError, OSError, click.UsageError):
@@ -70,6 +72,7 @@ class _RemoteType(_PlaceType):
         self._wanted = wanted
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Place:
+        """See `click.ParamType`; refuses what does not name enough, or too much."""
         place = super().convert(value, param, ctx)
         if not isinstance(place, Remote):
             self.fail(
@@ -98,12 +101,32 @@ def _set_on_session(ctx: click.Context, param: click.Parameter, value: bool) -> 
         setattr(session, param.name, value)
 
 
-def _flag(*names: str, what: str) -> Callable[[F], F]:
-    return click.option(*names, is_flag=True, expose_value=False, callback=_set_on_session, help=what)
+def json_option(command: F) -> F:
+    """``--json`` of what prints."""
+    return _flag(command, "--json", "as_json", what="Print one JSON object a line.")
 
 
-json_option = _flag("--json", "as_json", what="Print one JSON object a line.")
-quiet_option = _flag("--quiet", "-q", "quiet", what="Print errors only; show no progress.")
-dry_run_option = _flag("--dry-run", "-n", "dry_run", what="Only say what would be done.")
-no_glob_option = _flag("--no-glob", "no_glob", what="Take *, ? and [ in a key as they are.")
-recursive_option = click.option("--recursive", "-r", is_flag=True, help="All keys or files below.")
+def quiet_option(command: F) -> F:
+    """``--quiet`` of what does something."""
+    return _flag(command, "--quiet", "-q", "quiet", what="Print errors only; show no progress.")
+
+
+def dry_run_option(command: F) -> F:
+    """``--dry-run`` of what writes."""
+    return _flag(command, "--dry-run", "-n", "dry_run", what="Only say what would be done.")
+
+
+def no_glob_option(command: F) -> F:
+    """``--no-glob`` of what knows patterns."""
+    return _flag(command, "--no-glob", "no_glob", what="Take *, ? and [ in a key as they are.")
+
+
+def recursive_option(command: F) -> F:
+    """``--recursive`` of what may go on below; it is an argument of the command."""
+    return click.option("--recursive", "-r", is_flag=True, help="All keys or files below.")(command)
+
+
+def _flag(command: F, *names: str, what: str) -> F:
+    """A flag that is no argument of the command, but an attribute of its session."""
+    option = click.option(*names, is_flag=True, expose_value=False, callback=_set_on_session, help=what)
+    return option(command)

@@ -11,12 +11,14 @@ import click
 
 from .. import __version__
 from ..errors import CloudStoreError
+from . import INTERRUPTED
 from .commands import COMMANDS
 from .session import ClosedPipeError, Session
 
 __all__ = ["program", "run"]
 
-FAILED, INTERRUPTED, CLOSED_PIPE = 1, 130, 141
+CLOSED_PIPE = 141
+"""As shells say of what SIGPIPE has ended."""
 
 
 class _Program(click.Group):

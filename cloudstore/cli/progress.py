@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
+from ..errors import MissingDependencyError
+
 if TYPE_CHECKING:
     from ..transfer.job import JobProgress
 
@@ -51,7 +53,7 @@ class ProgressBar:
         """Counts one file."""
         with self._lock:
             self._files += 1
-            self._show_files(str(self._files))
+            self._show_files("1 file" if self._files == 1 else f"{self._files} files")
 
     def job(self, progress: JobProgress) -> None:
         """Shows how far a job is."""
@@ -60,7 +62,7 @@ class ProgressBar:
         with self._lock:
             self._bar.total = progress.bytes_total
             more = "" if progress.is_planned else "+"
-            self._show_files(f"{progress.files_done}/{progress.files_total}{more}")
+            self._show_files(f"{progress.files_done}/{progress.files_total}{more} files")
             self._advance(progress.bytes_done - self._bar.n)
 
     def hidden(self) -> AbstractContextManager[None]:
@@ -80,12 +82,16 @@ class ProgressBar:
 
     def _show_files(self, text: str) -> None:
         if self._bar is not None:
-            self._bar.set_postfix_str(f"{text} files", refresh=False)
+            self._bar.set_postfix_str(text, refresh=False)
 
     def __enter__(self) -> Self:
         if self._shown:
-            from tqdm import tqdm
-
+            try:
+                from tqdm import tqdm
+            except ImportError as exc:
+                raise MissingDependencyError(
+                    "progress needs tqdm; install it with: pip install 'cloudstore[cli]'"
+                ) from exc
             tqdm.monitor_interval = 0  # its thread is for bars that are told nothing
             self._bar = tqdm(
                 desc=self._label,

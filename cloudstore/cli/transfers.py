@@ -119,6 +119,7 @@ def _copy(session: Session, transfer: Transfer, tell: Tell) -> Copied:
 
 def _up(session: Session, source: LocalPath, target: Remote, resume: bool, tell: Tell) -> Copied:
     stamp = _file_stamp(source.path)
+    tell(0, stamp[0])
     made = session.store_of(target).create_object_from_file(
         target.bucket, target.key, source.path, progress=tell, resume=resume
     )

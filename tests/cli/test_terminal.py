@@ -32,7 +32,7 @@ def test_a_terminal_shows_bytes_files_and_rate(cli: Program, command: str, label
     assert label in shown
     assert "2.86M/2.86M" in shown or "5.72M/5.72M" in shown
     assert "B/s" in shown
-    assert " files" in shown
+    assert " file" in shown
 
 
 def test_quiet_and_dry_runs_show_none(cli: Program) -> None:

@@ -1,4 +1,4 @@
-"""``cloudstore cat``."""
+"""``cloudstore cat``: objects to standard output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``cloudstore cp``."""
+"""``cloudstore cp``: files and objects are copied; see `copying`."""
 
 from __future__ import annotations
 

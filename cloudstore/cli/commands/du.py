@@ -1,4 +1,4 @@
-"""``cloudstore du``."""
+"""``cloudstore du``: how many objects, how many bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``cloudstore find``."""
+"""``cloudstore find``: objects by name, size and age."""
 
 from __future__ import annotations
 

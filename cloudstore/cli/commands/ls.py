@@ -1,4 +1,4 @@
-"""``cloudstore ls``."""
+"""``cloudstore ls``: what buckets and folders hold."""
 
 from __future__ import annotations
 

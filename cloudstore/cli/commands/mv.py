@@ -1,4 +1,4 @@
-"""``cloudstore mv``."""
+"""``cloudstore mv``: files and objects are moved; see `copying`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``cloudstore presign``."""
+"""``cloudstore presign``: URLs that work without keys."""
 
 from __future__ import annotations
 

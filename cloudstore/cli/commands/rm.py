@@ -1,4 +1,4 @@
-"""``cloudstore rm``."""
+"""``cloudstore rm``: objects are deleted, many by batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``cloudstore stat``."""
+"""``cloudstore stat``: all that a vendor says."""
 
 from __future__ import annotations
 

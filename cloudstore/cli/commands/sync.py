@@ -1,4 +1,4 @@
-"""``cloudstore sync``."""
+"""``cloudstore sync``: a folder here and one in a store become alike."""
 
 from __future__ import annotations
 
