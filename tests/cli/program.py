@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -9,10 +10,13 @@ import select
 import subprocess
 import sys
 import time
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from cloudstore.cli.program import run
 from tests.servers.s3_server import S3Server
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -64,7 +68,26 @@ class Program:
             timeout=SECONDS,
             check=False,
         )
-        ran = Ran(done.returncode, done.stdout.decode(errors="surrogateescape"), done.stderr.decode())
+        return self._checked(done.returncode, done.stdout, done.stderr, expect)
+
+    def within(self, *arguments: str, expect: int | None = 0, **environment: str) -> Ran:
+        """The same in this process, for many small cases: a start costs a quarter of a second."""
+        held = io.BytesIO(), io.BytesIO()
+        out, err = (io.TextIOWrapper(stream, encoding="utf-8", write_through=True) for stream in held)
+        with (
+            chdir(self.folder),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            patch.dict(os.environ, environment),
+        ):
+            try:
+                code = run(arguments)
+            except SystemExit as exc:
+                code = int(exc.code or 0)
+        return self._checked(code, held[0].getvalue(), held[1].getvalue(), expect)
+
+    def _checked(self, code: int, out: bytes, err: bytes, expect: int | None) -> Ran:
+        ran = Ran(code, out.decode(errors="surrogateescape"), err.decode())
         for text in (ran.out, ran.err):
             assert "Traceback" not in text
             assert not [secret for secret in self._secrets if secret in text]

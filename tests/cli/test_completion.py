@@ -25,7 +25,7 @@ def objects(dev: Store) -> None:
 
 
 def completed(cli: Program, words: str, shell: str = "bash") -> list[str]:
-    ran = cli(
+    ran = cli.within(
         _CLOUDSTORE_COMPLETE=f"{shell}_complete",
         COMP_WORDS=words,
         # fish gives the word itself

@@ -37,11 +37,12 @@ def test_1_is_a_failure_in_one_line(cli: Program, dev: Store) -> None:
         (["cp", ".", "dev:media"], "--recursive"),
         (["presign", "dev:media/x"], "file has no presign_get"),
     ):
-        ran = cli(*arguments, expect=1)
+        ran = cli.within(*arguments, expect=1)
         assert said in ran.err
         assert ran.err.startswith("cloudstore: ")
         assert len(ran.err.splitlines()) == 1
         assert ran.out == ""
+    cli("cat", "dev:media/none", expect=1)
 
 
 def test_2_is_wrong_usage(cli: Program) -> None:
@@ -55,9 +56,10 @@ def test_2_is_wrong_usage(cli: Program) -> None:
         ["mb", "dev:media/key"],
         ["mv", "-", "dev:media/x"],
     ):
-        ran = cli(*arguments, expect=2)
+        ran = cli.within(*arguments, expect=2)
         assert "Error: " in ran.err
         assert ran.out == ""
+    cli("nonsense", expect=2)
 
 
 def test_3_is_some_of_many(cli: Program, dev: Store) -> None:

@@ -82,7 +82,7 @@ def test_stat_shows_all(cli: Program) -> None:
 
 def test_du_counts_what_is_within_and_not_what_begins_so(cli: Program) -> None:
     def counted(*addresses: str) -> list[tuple[str, int, int]]:
-        records = cli("du", "--json", *addresses).records
+        records = cli.within("du", "--json", *addresses).records
         return [(r["address"], r["objects"], r["size"]) for r in records]
 
     assert counted("dev:") == [("dev:media", 5, 17)]
@@ -106,7 +106,7 @@ def test_du_counts_what_is_within_and_not_what_begins_so(cli: Program) -> None:
     ],
 )
 def test_find_finds_by_name_size_and_age(cli: Program, options: list[str], found: list[str]) -> None:
-    assert cli("find", "dev:media", *options).lines == found
+    assert cli.within("find", "dev:media", *options).lines == found
 
 
 def test_find_has_records(cli: Program) -> None:

@@ -38,7 +38,7 @@ from .program import SECRET, Program
 )
 def test_a_mistake_is_named_by_file_line_and_key(cli: Program, text: str, said: str) -> None:
     (cli.folder / "cloudstore.toml").write_text(text)
-    ran = cli("ls", "dev:", expect=1)
+    ran = cli.within("ls", "dev:", expect=1)
     assert said in ran.err
     assert len(ran.err.splitlines()) == 1
 

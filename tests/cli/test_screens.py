@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 
 from .program import ROOT, Program
 
@@ -35,14 +34,12 @@ def test_the_screens_are_what_is_shown(cli: Program) -> None:
     cli.write("site/css/main.css", "body { }\n")
     cli.write("site/css/print.css", "p { }\n\n")
     for command, shown in screens():
-        program = shlex.join(cli.command)
-        done = subprocess.run(
-            ["bash", "-c", re.sub(r"\bcloudstore ", f"{program} ", command, count=1)],
-            cwd=cli.folder,
-            env=cli.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert CHANGING.sub("…", done.stdout) == CHANGING.sub("…", shown), command
+        words = shlex.split(command)
+        at = words.index("cloudstore")
+        environment = dict(word.split("=") for word in words[:at])
+        ran = cli.within(*words[at + 1 :], expect=None, **environment)
+        lines = CHANGING.sub("…", shown).splitlines()
+        errors = [line for line in lines if line.startswith("cloudstore: ")]
+        results = [line for line in lines if line not in errors]
+        assert CHANGING.sub("…", ran.out).splitlines() == results, command
+        assert ran.err.splitlines() == errors, command

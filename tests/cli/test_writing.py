@@ -143,7 +143,7 @@ def test_cp_lets_no_key_out_of_a_folder(cli: Program, dev: Store) -> None:
     ],
 )
 def test_cp_refuses_what_makes_no_sense(cli: Program, arguments: list[str], said: str) -> None:
-    ran = cli("cp", *arguments, expect=2)
+    ran = cli.within("cp", *arguments, expect=2)
     assert said in ran.err
     assert ran.out == ""
 
@@ -294,7 +294,7 @@ def test_sync_compares_as_it_is_told(cli: Program, dev: Store) -> None:
     "pair", [("a", "b"), ("dev:media/a", "dev:media/b"), ("a", "dev:"), ("-", "dev:media")]
 )
 def test_sync_is_between_here_and_a_store(cli: Program, pair: tuple[str, str]) -> None:
-    cli("sync", *pair, expect=2)
+    cli.within("sync", *pair, expect=2)
 
 
 # --- abort ---
@@ -345,7 +345,7 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(
     dev.create_objects("media", {"a": b"1", "d/1": b"2"})
     cli.write("f/a")
     before = everything(cli.folder)
-    assert cli(arguments[0], "--dry-run", *arguments[1:]).lines == said
+    assert cli.within(arguments[0], "--dry-run", *arguments[1:]).lines == said
     assert everything(cli.folder) == before
 
 
@@ -366,9 +366,9 @@ def test_a_dry_run_has_records(cli: Program, dev: Store) -> None:
 
 
 def test_a_dry_run_fails_where_it_would_fail(cli: Program, dev: Store) -> None:
-    cli("rm", "-n", "dev:media/none", expect=1)
-    cli("mb", "-n", "dev:media", expect=1)
-    cli("rb", "-n", "dev:none", expect=1)
-    cli("cp", "-n", "-r", "dev:media/none", "x", expect=1)
+    cli.within("rm", "-n", "dev:media/none", expect=1)
+    cli.within("mb", "-n", "dev:media", expect=1)
+    cli.within("rb", "-n", "dev:none", expect=1)
+    cli.within("cp", "-n", "-r", "dev:media/none", "x", expect=1)
     dev.create_object("media", "a", b"")
-    cli("rb", "-n", "dev:media", expect=1)
+    cli.within("rb", "-n", "dev:media", expect=1)
