@@ -16,7 +16,7 @@ from .progress import ProgressBar
 from .records import action_record
 from .selection import has_pattern, literal_folder, matching
 from .session import Session, printable
-from .side_by_side import side_by_side
+from .side_by_side import AT_ONCE, side_by_side
 from .transfers import Copied, Folder, Transfer, target_within
 
 __all__ = ["check_places", "planned", "transfer_all"]
@@ -84,14 +84,28 @@ def planned(
 ) -> Iterator[Transfer]:
     """What is copied where, one after the other; a source that is not there is a failure of its own."""
     is_many = len(sources) > 1
+    taken: set[Place] = set()
     for source in sources:
         try:
             for transfer in _of_source(session, source, target, recursive, is_many, resume):
-                if transfer.source == transfer.target:
-                    raise InvalidArgumentError(f"{transfer.source} is source and target")
+                said = _against(transfer, taken)
+                if said is not None:
+                    session.fail(InvalidArgumentError(said))
+                    continue
+                if is_many and not isinstance(target, Pipe):
+                    taken.add(transfer.target)
                 yield transfer
         except (CloudStoreError, OSError) as exc:
             session.fail(exc, source if is_many else None)
+
+
+def _against(transfer: Transfer, taken: set[Place]) -> str | None:
+    """What speaks against it: something would be lost."""
+    if transfer.source == transfer.target:
+        return f"{transfer.source} is source and target"
+    if transfer.target in taken:
+        return f"{transfer.target} is the target of another source, too"
+    return None
 
 
 def _of_source(
@@ -157,12 +171,15 @@ def transfer_all(
     action: str,
     carry: Carry,
     carry_folder: CarryFolder,
+    *,
+    is_in_order: bool = False,
 ) -> None:
     """Carries out transfers, single ones several at a time; tells what was done and what failed.
 
     Args:
         action: the word for it.
         carry, carry_folder: do it for one.
+        is_in_order: one after the other, as standard output needs it.
     """
     folders: list[Folder] = []
     with session.progress(action) as bar:
@@ -171,7 +188,10 @@ def transfer_all(
             for transfer in singles:
                 _report(session, action, transfer, None)
         else:
-            done = side_by_side(lambda each, stopped: carry(session, each, bar, stopped), singles)
+            at_once = 1 if is_in_order else AT_ONCE
+            done = side_by_side(
+                lambda each, stopped: carry(session, each, bar, stopped), singles, at_once
+            )
             for transfer, copied, error in done:
                 if error is not None:
                     session.fail(error, transfer.source)

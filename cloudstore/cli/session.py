@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import datetime
@@ -45,6 +46,7 @@ class Session:
         self.quiet = False
         self.dry_run = False
         self.no_glob = False
+        self._lock = threading.Lock()
         self._stores: dict[str, Store] = {}
         self._bar: ProgressBar | None = None
         self._done = 0
@@ -53,14 +55,15 @@ class Session:
     # --- stores ---
 
     def store(self, profile: str) -> Store:
-        """The store of a profile, opened once.
+        """The store of a profile, opened once; any thread may ask.
 
         Raises:
             ConfigError: names the file, the line and the key.
         """
-        if profile not in self._stores:
-            self._stores[profile] = _opened(profile)
-        return self._stores[profile]
+        with self._lock:
+            if profile not in self._stores:
+                self._stores[profile] = _opened(profile)
+            return self._stores[profile]
 
     def store_of(self, place: Remote) -> Store:
         """The store that an address is in."""

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from ..errors import AuthenticationError, BucketNotFoundError, CloudStoreError, StoreClosedError
 
-__all__ = ["CancelledError", "Outcome", "side_by_side"]
+__all__ = ["AT_ONCE", "CancelledError", "Outcome", "side_by_side"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,7 +30,9 @@ class CancelledError(Exception):
     """Somebody has pressed Ctrl-C."""
 
 
-def side_by_side(work: Callable[[T, Event | None], R], items: Iterator[T]) -> Iterator[Outcome[T, R]]:
+def side_by_side(
+    work: Callable[[T, Event | None], R], items: Iterator[T], at_once: int = AT_ONCE
+) -> Iterator[Outcome[T, R]]:
     """Does the work for each item; yields each as it ends. A single one is done in this thread.
 
     Args:
@@ -46,12 +48,12 @@ def side_by_side(work: Callable[[T, Event | None], R], items: Iterator[T]) -> It
         yield _done(work, first)
         return
     stopped = Event()
-    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="cloudstore-transfer")
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="cloudstore-transfer")
     pending: dict[Future[R], T] = {}
     try:
         for item in chain([first, second], items):
             pending[pool.submit(work, item, stopped)] = item
-            if len(pending) >= 2 * AT_ONCE:
+            if len(pending) >= 2 * at_once:
                 yield from _ended(pending)
         while pending:
             yield from _ended(pending)
@@ -69,7 +71,7 @@ def _done(work: Callable[[T, Event | None], R], item: T) -> Outcome[T, R]:
 
 def _ended(pending: dict[Future[R], T]) -> Iterator[Outcome[T, R]]:
     done, _ = wait(pending, return_when=FIRST_COMPLETED)
-    for future in done:
+    for future in [future for future in pending if future in done]:  # in the order of their begin
         item = pending.pop(future)
         error = future.exception()
         if error is None:

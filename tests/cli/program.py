@@ -10,11 +10,12 @@ import select
 import subprocess
 import sys
 import time
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+
+import pytest
 
 from cloudstore.cli.program import run
 from tests.servers.s3_server import S3Server
@@ -74,12 +75,10 @@ class Program:
         """The same in this process, for many small cases: a start costs a quarter of a second."""
         held = io.BytesIO(), io.BytesIO()
         out, err = (io.TextIOWrapper(stream, encoding="utf-8", write_through=True) for stream in held)
-        with (
-            chdir(self.folder),
-            redirect_stdout(out),
-            redirect_stderr(err),
-            patch.dict(os.environ, environment),
-        ):
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.chdir(self.folder)
+            for name, value in environment.items():
+                patch.setenv(name, value)
             try:
                 code = run(arguments)
             except SystemExit as exc:

@@ -128,6 +128,27 @@ def test_130_is_an_interrupt_that_leaves_nothing(
         assert store.get_all_objects("interrupts") == []
 
 
+def test_an_interrupted_upload_is_resumed(tmp_path: Path, ministack: Ministack) -> None:
+    cli = Program(tmp_path, s3_profile(ministack, part_size=5 << 20), (ministack.secret_key,))
+    cli.write("big", bytes(150_000_000))
+    with Store(ministack.s3_config()) as store:
+        store.create_bucket("resumed")
+        process = subprocess.Popen(
+            [*cli.command, "cp", "--resume", "big", "s3:resumed/big"],
+            cwd=cli.folder,
+            env=cli.environment,
+        )
+        wait_for_parts(store, "resumed")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        [left] = store.list_multipart_uploads("resumed")
+        cli("cp", "--resume", "big", "s3:resumed/big")
+        assert store.head_object("resumed", "big").size == 150_000_000
+        assert store.list_multipart_uploads("resumed") == []
+        assert left.ref.key == "big"
+        store.delete_bucket("resumed", force=True)
+
+
 def test_without_the_extra_it_names_it(tmp_path: Path) -> None:
     code = "import sys; sys.modules['click'] = None; from cloudstore.cli import main; main()"
     done = subprocess.run(

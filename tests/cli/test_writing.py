@@ -64,6 +64,21 @@ def test_cp_takes_many_and_tells_each(cli: Program, dev: Store) -> None:
     assert keys(dev) == ["a", "to/a", "to/b"]
 
 
+def test_of_two_sources_of_one_name_none_is_lost(cli: Program, dev: Store) -> None:
+    for name in ("a/x", "b/x", "a/d/x", "b/d/x"):
+        cli.write(name, name)
+    assert "target of another source" in cli("mv", "a/x", "b/x", "dev:media", expect=3).err
+    assert cli.tree("b")["x"] == b"b/x"
+    cli("mv", "-r", "a/d", "b/d", "dev:media", expect=3)
+    assert cli.tree("b")["d/x"] == b"b/d/x"
+
+
+def test_cp_of_a_pattern_to_a_pipe_is_in_order(cli: Program, dev: Store) -> None:
+    texts = {f"t/{number:02}": f"{number}," * 2000 for number in range(30)}
+    dev.create_objects("media", texts)
+    assert cli("cp", "dev:media/t/*", "-").out == "".join(texts.values())
+
+
 def test_cp_copies_folders_whole(cli: Program, dev: Store) -> None:
     tree = {"a": b"1", ".hidden": b"2", "d/e/f": b"3"}
     for path, data in tree.items():

@@ -47,4 +47,5 @@ def cp(
         session.quiet = True  # a bar would be written into what is shown
     check_places(sources, target, recursive=recursive, resume=resume)
     transfers = planned(session, sources, target, recursive=recursive, resume=resume)
-    transfer_all(session, transfers, "copy", copy_one, copy_folder)
+    is_in_order = isinstance(target, Pipe)
+    transfer_all(session, transfers, "copy", copy_one, copy_folder, is_in_order=is_in_order)
