@@ -94,6 +94,11 @@ def test_it_installs_and_runs_without_anything_else(built: Built, of: str, tmp_p
     root.mkdir()
     printed = run(python, "-c", ROUND_TRIP, root, cwd=tmp_path)
     assert printed.split() == ["round", "trip", cloudstore.__version__]
+    program = subprocess.run(
+        [place / "bin" / "cloudstore"], capture_output=True, text=True, check=False
+    )
+    assert program.returncode == 1
+    assert program.stderr.endswith("install it with: pip install 'cloudstore[cli]'\n")
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(built: Built) -> None:

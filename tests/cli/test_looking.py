@@ -66,18 +66,18 @@ def test_cat_writes_bytes_one_after_the_other(cli: Program, dev: Store) -> None:
 
 
 def test_stat_shows_all(cli: Program) -> None:
-    [record] = cli("stat", "--json", "dev:media/a.txt").records
+    [record] = cli.within("stat", "--json", "dev:media/a.txt").records
     assert list(record)[:7] == OBJECT
     assert record["metadata"] == {"lang": "en"}
     assert (record["cache_control"], record["content_type"]) == (
         "no-store",
         "text/plain; charset=utf-8",
     )
-    shown = cli("stat", "dev:media/a.txt").out
+    shown = cli.within("stat", "dev:media/a.txt").out
     assert "lang = en" in shown
     assert "4 (4 B)" in shown
-    assert cli("stat", "--json", "dev:media").records[0]["type"] == "bucket"
-    assert [r["key"] for r in cli("stat", "--json", "dev:media/css*").records] == ["cssx"]
+    assert cli.within("stat", "--json", "dev:media").records[0]["type"] == "bucket"
+    assert [r["key"] for r in cli.within("stat", "--json", "dev:media/css*").records] == ["cssx"]
 
 
 def test_du_counts_what_is_within_and_not_what_begins_so(cli: Program) -> None:
@@ -91,7 +91,7 @@ def test_du_counts_what_is_within_and_not_what_begins_so(cli: Program) -> None:
         ("dev:media/a.txt", 1, 4),
     ]
     assert counted("dev:media/c*") == [("dev:media/css/", 2, 7), ("dev:media/cssx", 1, 2)]
-    assert "5 objects  dev:media" in cli("du", "dev:media").out
+    assert "5 objects  dev:media" in cli.within("du", "dev:media").out
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,9 @@ def test_find_finds_by_name_size_and_age(cli: Program, options: list[str], found
 
 
 def test_find_has_records(cli: Program) -> None:
-    assert [list(record) for record in cli("find", "--json", "dev:media/css").records] == [OBJECT] * 2
+    assert [list(record) for record in cli.within("find", "--json", "dev:media/css").records] == [
+        OBJECT
+    ] * 2
 
 
 def test_presign_prints_a_url(cli: Program) -> None:
@@ -119,8 +121,8 @@ def test_presign_prints_a_url(cli: Program) -> None:
         '[dev]\nprovider = "file"\nroot = "store"\npublic_url = "http://127.0.0.1:1"\n'
         f'secret_key = "{SECRET}"\n'
     )
-    assert cli("presign", "dev:media/a.txt").out.startswith("http://127.0.0.1:1/")
-    [record] = cli(
+    assert cli.within("presign", "dev:media/a.txt").out.startswith("http://127.0.0.1:1/")
+    [record] = cli.within(
         "presign", "--json", "--method", "put", "--expires", "15m", "dev:media/a.txt"
     ).records
     assert list(record) == ["type", "address", "method", "url", "headers", "expires_at"]
@@ -129,18 +131,18 @@ def test_presign_prints_a_url(cli: Program) -> None:
 
 def test_uploads_are_listed(cli: Program, dev: Store) -> None:
     begun = dev.create_multipart_upload("media", "big")
-    [record] = cli("uploads", "--json", "dev:media").records
+    [record] = cli.within("uploads", "--json", "dev:media").records
     assert list(record) == ["type", "address", "bucket", "key", "upload_id", "started_at"]
     assert record["upload_id"] == begun.ref.upload_id
-    assert begun.ref.upload_id in cli("uploads", "dev:media/b").out
-    assert cli("uploads", "dev:media/c").out == ""
+    assert begun.ref.upload_id in cli.within("uploads", "dev:media/b").out
+    assert cli.within("uploads", "dev:media/c").out == ""
 
 
 def test_check_says_what_works(cli: Program) -> None:
-    shown = cli("check", "dev:").out
+    shown = cli.within("check", "dev:").out
     assert "ok     buckets: signed in; 1 buckets" in shown
     assert "put_if_absent" in shown
-    records = cli("check", "--json", "dev:media").records
+    records = cli.within("check", "--json", "dev:media").records
     assert [r.get("check") for r in records] == ["profile", "store", "bucket", "listing", None]
     assert all(record["ok"] for record in records[:-1])
     assert "copy" in records[-1]["supported"]
@@ -148,9 +150,9 @@ def test_check_says_what_works(cli: Program) -> None:
 
 
 def test_check_says_what_is_wrong_and_what_to_do(cli: Program) -> None:
-    ran = cli("check", "dev:none", expect=1)
+    ran = cli.within("check", "dev:none", expect=1)
     assert "wrong  bucket: check its name" in ran.out
     assert "no such bucket" in ran.err
-    [*_, wrong] = cli("check", "--json", "dev:none", expect=1).records
+    [*_, wrong] = cli.within("check", "--json", "dev:none", expect=1).records
     assert (wrong["check"], wrong["ok"]) == ("bucket", False)
     assert wrong["advice"]
