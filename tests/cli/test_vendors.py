@@ -65,6 +65,8 @@ def test_from_vendor_to_vendor(cli: Program) -> None:
     cli.write("large", bytes(range(256)) * 40_000)
     cli("cp", "large", "s3:cli-from/d/large")
     cli("cp", "-r", "s3:cli-from/d", "qiniu:cli-to/d")
+    assert "1 copied" in cli("mirror", "s3:cli-from", "qiniu:cli-to/mirror").out
+    cli("rm", "-r", "qiniu:cli-to/mirror")
     cli("mv", "qiniu:cli-to/d/large", "again")
     assert cli.tree(".")["again"] == cli.tree(".")["large"]
     assert cli("ls", "-r", "qiniu:cli-to").out == ""

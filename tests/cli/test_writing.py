@@ -305,6 +305,21 @@ def test_sync_compares_as_it_is_told(cli: Program, dev: Store) -> None:
     assert dev.get_object("media", "s/a").read() == b"new!"
 
 
+def test_mirror_makes_buckets_alike(cli: Program, dev: Store, other: Store) -> None:
+    dev.create_objects("media", {"s/a": b"1", "s/b/c": b"2", "s/x.tmp": b"3", "t": b"4"})
+    other.create_object("backup", "m/surplus", b"5")
+    ran = cli("mirror", "dev:media/s", "other:backup/m", "--ignore", "*.tmp")
+    said = "mirror dev:media/s -> other:backup/m: 2 copied, 1 ignored, 0 alike; 2 B sent\n"
+    assert ran.out == said
+    assert [found.key for found in other.iter_objects("backup")] == ["m/a", "m/b/c", "m/surplus"]  # type: ignore[union-attr]
+    [record] = cli("mirror", "--json", "--delete", "dev:media/s", "other:backup/m").records
+    assert (record["action"], record["copied"], record["deleted"]) == ("mirror", 1, 1)
+    cli.within("mirror", "dev:media/s", "folder", expect=2)
+    cli.within("mirror", "dev:media", "dev:", expect=2)
+    cli.within("mirror", "dev:media", "dev:media", expect=1)
+    cli.within("mirror", "dev:media", "other:none", expect=1)
+
+
 @pytest.mark.parametrize(
     "pair", [("a", "b"), ("dev:media/a", "dev:media/b"), ("a", "dev:"), ("-", "dev:media")]
 )
@@ -351,8 +366,15 @@ def test_abort_aborts_the_old_ones(cli: Program, dev: Store) -> None:
                 "would sync f -> dev:media/d: 1 uploaded, 1 deleted, 0 alike; 0 B sent",
             ],
         ),
+        (
+            ["mirror", "--delete", "dev:media/d", "other:backup/x"],
+            [
+                "would copy dev:media/d/1 -> other:backup/x/1 (1 B)",
+                "would mirror dev:media/d -> other:backup/x: 1 copied, 0 alike; 0 B sent",
+            ],
+        ),
     ],
-    ids=lambda value: " ".join(value) if value[0] in ("cp", "mv", "rm", "mb", "rb", "sync") else "",
+    ids=lambda value: " ".join(value) if " " not in value[0] else "",
 )
 def test_a_dry_run_says_what_would_be_done_and_changes_nothing(
     cli: Program, dev: Store, other: Store, arguments: list[str], said: list[str]

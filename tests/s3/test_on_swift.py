@@ -1,4 +1,5 @@
-"""The contract on OpenStack Swift's own S3 API: but for keys and handles, and on one face for the most.
+"""The contract on OpenStack Swift's own S3 API: but for keys, handles and engines, and on one face for
+the most.
 
 Swift is slow. The rest is proven on ministack, under wrappers as well, and here by `make conformance`.
 """
@@ -18,7 +19,7 @@ from cloudstore.testing.conformance.handles import HandleTests
 from cloudstore.testing.conformance.keys import KeyTests
 from cloudstore.testing.conformance.multipart import MultipartTests
 from cloudstore.testing.conformance.writers import WriterTests
-from tests.conformance.faces import OnAsyncio, OnThreads
+from tests.conformance.faces import ENGINES, OnAsyncio, OnThreads
 from tests.s3.harness import SwiftHarness
 from tests.servers.swift_server import Swift
 
@@ -29,7 +30,7 @@ def harness(swift: Swift) -> SwiftHarness:
 
 
 THEMES: tuple[type[ConformanceTests], ...] = tuple(
-    theme for theme in ConformanceSuite.__bases__ if theme not in (KeyTests, HandleTests)
+    theme for theme in ConformanceSuite.__bases__ if theme not in (KeyTests, HandleTests, *ENGINES)
 )
 
 

@@ -11,6 +11,7 @@ from .cp import cp
 from .du import du
 from .find import find
 from .ls import ls
+from .mirror import mirror
 from .mv import mv
 from .presign import presign
 from .rm import rm
@@ -31,6 +32,7 @@ COMMANDS: tuple[click.Command, ...] = (
     stat,
     presign,
     sync,
+    mirror,
     du,
     find,
     uploads,
