@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["Body", "BytesBody", "BytesPayload", "FilePayload", "Payload"]
 
 COPY_CHUNK = 1024 * 1024
-"""How many bytes are read at a time where a file is hashed or copied."""
+"""How many bytes are read at a time where a file is copied."""
+
+HASHED_AT_ONCE = 256 * 1024
+"""And where it is hashed: so much stays in the cache of a core."""
 
 
 class Payload(ABC):
@@ -61,16 +64,23 @@ class Payload(ABC):
             self._digests = {}
         known = self._digests.get(algorithm)
         if known is None:
-            known = self._digests[algorithm] = self._compute(algorithm)
+            if self.size > HASHED_AT_ONCE:
+                self.hash_by(algorithm)
+                return self._digests[algorithm]
+            known = self._digests[algorithm] = digest_of(algorithm, self.read(0, self.size))
         return known
 
-    def _compute(self, algorithm: str) -> str:
-        if self.size <= COPY_CHUNK:
-            return digest_of(algorithm, self.read(0, self.size))
-        hasher = new_hasher(algorithm)
-        for chunk in self.chunks():
-            hasher.update(chunk)
-        return hasher.hexdigest()
+    def hash_by(self, *algorithms: str) -> None:
+        """Computes several checksums while the bytes are read once, piece by piece, so that what one
+        has read the next one finds in the processor's cache."""
+        if self._digests is None:
+            self._digests = {}
+        missing = [name for name in algorithms if name not in self._digests]
+        hashers = [new_hasher(name) for name in missing]
+        for chunk in self.chunks(HASHED_AT_ONCE):
+            for hasher in hashers:
+                hasher.update(chunk)
+        self._digests.update(zip(missing, (hasher.hexdigest() for hasher in hashers), strict=True))
 
 
 class BytesPayload(Payload):

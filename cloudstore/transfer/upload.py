@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..bodies import BytesPayload, FilePayload, Payload
-from ..driver import Driver, Flow, Gather, OpContext
+from ..driver import Driver, Flow, OpContext
 from ..errors import TooLargeError
 from ..model import PutOptions, PutResult
 from ..policy import TransferConfig
@@ -18,7 +18,7 @@ from ..sources import OneShot, Source
 from .destination import Destination, put_at_once
 from .plan import Region, Regions, buffers_at_once, fixed_part_size, part_size_at
 from .progress import Progress, Tally
-from .window import Window
+from .window import Pace, Window
 
 __all__ = ["StreamedUpload", "goes_in_parts", "send_all", "slice_of", "upload"]
 
@@ -63,12 +63,17 @@ def _carry_regions(destination: Destination, payload: Payload) -> Flow[PutResult
     transfer, limits = destination.transfer, destination.driver.limits
     cut = Regions(payload.size, fixed_part_size(payload.size, transfer, limits))
     yield from destination.begin()
+    window, pace = Window(), Pace(destination.ctx, transfer.max_concurrency)
     try:
-        yield Gather(send_all(destination, payload, cut), limit=transfer.max_concurrency)
+        for part in send_all(destination, payload, cut):
+            yield from window.start(pace.timed(part))
+            yield from window.wait(pace.most - 1)
+        yield from window.wait(0)
         return (yield from destination.complete())
     except GeneratorExit:
         raise
     except BaseException:
+        yield from window.end()
         yield from destination.abort()
         raise
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from ..driver import Branch, Flow, Join, Spawn
+from typing import TypeVar
 
-__all__ = ["Window"]
+from ..driver import Branch, Flow, Join, OpContext, Spawn
+
+__all__ = ["Pace", "Window"]
+
+T = TypeVar("T")
+QUICK_AT_ONCE = 4
+"""So many are under way where each is quick: more would only take the processor from each other
+(docs/decisions/parts-at-once.md)."""
+
+SLOW_SECONDS = 0.1
+"""A part that takes longer waits for the line and not for the processor."""
 
 
 class Window:
@@ -38,3 +48,24 @@ class Window:
         while self._under_way:
             yield Join(self._under_way)
             self._under_way = [branch for branch in self._under_way if not branch.done]
+
+
+class Pace:
+    """How many parts are worth being under way: few on a quick line, all that may be on a slow one.
+
+    Attributes:
+        most: so many, by what was seen so far.
+    """
+
+    def __init__(self, ctx: OpContext, most: int) -> None:
+        self._clock = ctx.clock
+        self._limit = most
+        self.most = min(most, QUICK_AT_ONCE)
+
+    def timed(self, flow: Flow[T]) -> Flow[T]:
+        """The flow of one part, by which the pace is found."""
+        began = self._clock.monotonic()
+        result = yield from flow
+        if self._clock.monotonic() - began > SLOW_SECONDS:
+            self.most = self._limit
+        return result
