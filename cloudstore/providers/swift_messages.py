@@ -506,26 +506,46 @@ def page_of(rows: Sequence[Any], limit: int) -> Page:
     """A page of a container's listing."""
     page = Page()
     last = ""
+    moments: dict[str, datetime | None] = {}
     for row in rows:
         if isinstance(row, dict) and "subdir" in row:
             last = _text(row, "subdir")
             page.prefixes.append(last)
             continue
-        last = _text(row, "name")
-        etag = etag_of(row.get("slo_etag") or row.get("hash"))
-        info = ObjectInfo(last, _size(row, "bytes"), etag, _listed_time(row))
-        info.content_type = row.get("content_type")
+        info = _listed(row, moments)
+        last = info.key
         page.objects.append(info)
     if len(rows) >= limit:
         page.token = page_token(last)
     return page
 
 
-def _listed_time(row: Any) -> datetime | None:
+def _listed(row: Any, moments: dict[str, datetime | None]) -> ObjectInfo:
+    """An object of a listing, of which there are thousands: few calls.
+
+    Args:
+        moments: the times of this page that were read already; objects are often of one second.
+    """
+    try:
+        name, size, get = row["name"], row["bytes"], row.get
+    except (TypeError, KeyError):
+        name, size, get = _text(row, "name"), _size(row, "bytes"), row.get  # raises
+    if type(name) is not str or type(size) is not int or size < 0:
+        raise UnexpectedResponseError("the answer has a row without 'name' or 'bytes'")
+    text = get("last_modified")
+    moment = None
+    if type(text) is str:
+        second = text[:20] if text[19:].strip(".0Z") else text[:19]  # with a fraction, or whole
+        if second in moments:
+            moment = moments[second]
+        else:
+            moment = moments[second] = _listed_time(text)
+    etag = get("slo_etag") or get("hash")
+    return ObjectInfo(name, size, etag_of(etag) if etag else None, moment, get("content_type"))
+
+
+def _listed_time(text: str) -> datetime | None:
     """In whole seconds, rounded up as Swift does it in answers about one object."""
-    text = row.get("last_modified")
-    if not isinstance(text, str):
-        return None
     whole, _, fraction = text.removesuffix("Z").partition(".")
     moment = iso_time(f"{whole}Z")  # to give a zone to a time that has none takes longer than all else
     return moment + _SECOND if moment is not None and fraction.strip("0") else moment
