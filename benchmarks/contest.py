@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks.processes import ClientError, ClientProcess, NullServer
+from benchmarks.processes import ClientError, ClientProcess, DelayLine, NullServer
 from benchmarks.results import Samples
 
 __all__ = ["Contest", "Plan", "Timings", "samples"]
@@ -51,7 +51,9 @@ class Contest:
         notes: who was left out and why; who sends more requests than one a call.
     """
 
-    def __init__(self, names: Sequence[str], face: str, server: NullServer, home: Path) -> None:
+    def __init__(
+        self, names: Sequence[str], face: str, server: NullServer | DelayLine, home: Path
+    ) -> None:
         self.notes: list[str] = []
         self._server = server
         self._stack = ExitStack()

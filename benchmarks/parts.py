@@ -18,7 +18,7 @@ from statistics import median
 from benchmarks.clients import CLIENTS, RAW
 from benchmarks.contest import Contest, Plan, samples
 from benchmarks.measuring import ROOT, cpu_seconds
-from benchmarks.processes import ClientProcess, NullServer
+from benchmarks.processes import ClientProcess, DelayLine, NullServer
 from benchmarks.results import FASTEST, Bar, Draft, Samples
 from benchmarks.workload import BLOCK_SIZE, LARGE_SIZE, content
 
@@ -29,6 +29,8 @@ PAGE = "page"
 TASKS = (1, 64)
 THREADS = (1, 2, 4, 8, 16)
 MIB = 1024 * 1024
+ROUND_TRIP = 20
+"""Milliseconds: of a line within a country."""
 
 
 # --- what ours is held to -------------------------------------------------------------------------
@@ -105,7 +107,7 @@ class Run:
 
     vendor: str
     names: Sequence[str]
-    server: NullServer
+    server: NullServer | DelayLine
     tls_server: NullServer
     place: Path
     plan: Plan
@@ -173,12 +175,24 @@ def rates(microseconds: Samples) -> Samples:
 
 
 def large(run: Run) -> None:
+    _large(run, "large", "256 MiB")
+
+
+def far(run: Run) -> None:
+    assert isinstance(run.server, NullServer)
+    with DelayLine(run.server, ROUND_TRIP / 2) as line:
+        _large(
+            replace(run, server=line), "far", f"256 MiB over a line of {ROUND_TRIP} ms there and back"
+        )
+
+
+def _large(run: Run, part: str, what_moves: str) -> None:
     source, target = run.place / "source", run.place / "target"
     write_large(source)
-    speed = run.draft("large", "256 MiB, MB/s")
-    cpu = run.draft("large", "CPU ms, the same")
-    peak = run.draft("large", "memory of the process at its peak, MiB, the same")
-    growth = run.draft("large", "by which it grew, MiB, the same")
+    speed = run.draft(part, f"{what_moves}, MB/s")
+    cpu = run.draft(part, "CPU ms, the same")
+    peak = run.draft(part, "memory of the process at its peak, MiB, the same")
+    growth = run.draft(part, "by which it grew, MiB, the same")
     for what, path in (("download", target), ("upload", source)):
         question = {what: {"what": what, "path": str(path)}}
         # In processes of their own: what one direction keeps of its memory hides what the other takes.
@@ -262,6 +276,7 @@ PARTS: Mapping[str, Callable[[Run], None]] = {
     "tasks": tasks,
     "threads": threads,
     "large": large,
+    "far": far,
     "start": start,
     "tls": tls,
 }

@@ -128,10 +128,26 @@ class NullServer(_Process):
         return counts
 
 
+class DelayLine(_Process):
+    """A server, farther away."""
+
+    def __init__(self, server: NullServer, milliseconds: float) -> None:
+        arguments = ("--to", str(server.port), "--milliseconds", str(milliseconds))
+        super().__init__("benchmarks.delay_line", *arguments, environment=dict(os.environ))
+        self._server = server
+        self.vendor = server.vendor
+        self.ca_file = server.ca_file
+        self.host = f"127.0.0.1:{int(self._read())}"
+
+    def counts(self) -> Counts:
+        """Of the server."""
+        return self._server.counts()
+
+
 class ClientProcess(_Process):
     """One client: see benchmarks/client_process.py for what can be asked."""
 
-    def __init__(self, name: str, face: str, server: NullServer, home: Path) -> None:
+    def __init__(self, name: str, face: str, server: NullServer | DelayLine, home: Path) -> None:
         trusted = [str(server.ca_file)] if server.ca_file else []
         super().__init__(
             "benchmarks.client_process",
