@@ -73,8 +73,10 @@ class Cdn:
         under = self._places(folders, "invalidDirs")
         if any(not folder.endswith("/") for folder in folders):
             raise _Refused(BAD_HOST, "a dir ends with a slash", invalidDirs=list(folders))
-        left = self._spend("urls", len(urls), limits.refresh_urls_a_day, NO_REFRESHES)
-        folders_left = self._spend("dirs", len(folders), limits.refresh_dirs_a_day, NO_FOLDERS)
+        left, folders_left = self._spend(
+            ("urls", len(urls), limits.refresh_urls_a_day, NO_REFRESHES),
+            ("dirs", len(folders), limits.refresh_dirs_a_day, NO_FOLDERS),
+        )
         for place in places:
             self._downloads.drop(*place)
         for place in under:
@@ -95,7 +97,7 @@ class Cdn:
         if len(urls) > limits.prefetch_urls:
             raise _Refused(NO_PREFETCHES, "too many urls in one request")
         places = self._places(urls, "invalidUrls")
-        left = self._spend("prefetched", len(urls), limits.prefetch_urls_a_day, NO_PREFETCHES)
+        [left] = self._spend(("prefetched", len(urls), limits.prefetch_urls_a_day, NO_PREFETCHES))
         for place in places:
             try:
                 self._downloads.fill(*place)
@@ -117,17 +119,25 @@ class Cdn:
             found.append((bucket, unquote(split.path[1:]), split.query))
         return found
 
-    def _spend(self, what: str, count: int, quota: int, code: int) -> int:
-        """Takes from a day's quota, and says what is left. Days begin at midnight in China."""
+    def _spend(self, *wanted: tuple[str, int, int, int]) -> list[int]:
+        """Takes from quotas of the day, and says what is left: of all of them, or of none.
+
+        Args:
+            wanted: of which, how much, how large it is, and the code that says it is used up.
+
+        Days begin at midnight in China.
+        """
         with self._guard:
             today = int(self._clock.now() + CST) // DAY
             if today != self._day:
                 self._day = today
                 self._used = dict.fromkeys(self._used, 0)
-            if self._used[what] + count > quota:
-                raise _Refused(code, "the quota of the day is used up")
-            self._used[what] += count
-            return quota - self._used[what]
+            for what, count, quota, code in wanted:
+                if self._used[what] + count > quota:
+                    raise _Refused(code, "the quota of the day is used up")
+            for what, count, _, _ in wanted:
+                self._used[what] += count
+            return [quota - self._used[what] for what, _, quota, _ in wanted]
 
 
 def _texts(given: Any) -> list[str]:

@@ -1,6 +1,6 @@
 """What the simulator holds: buckets, objects, uploads in parts. Rules of Qiniu, no HTTP.
 
-All of it is guarded by one lock, which callers never see. Refusals are `QiniuError`.
+All of it is guarded by one lock, which callers may hold by `Storage.alone`. Refusals are `QiniuError`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import secrets
 import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -166,6 +167,12 @@ class Storage:
         self._stored = 0
         self._last_put = 0
         self._next_expiration: float | None = None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else sees or changes anything meanwhile: for acts that look before they change."""
+        with self._guard:
+            yield
 
     # --- buckets ---
 
@@ -440,9 +447,11 @@ class Storage:
 
     def _set(self, bucket: Bucket, key: str, new: StoredObject | None) -> None:
         old = bucket.objects.get(key)
-        if self.quirks.list_lag and key not in bucket.late:
-            due = self.clock.now() + self._random.uniform(0, self.quirks.list_lag)
-            bucket.late[key] = (due, old)
+        if self.quirks.list_lag:
+            now = self.clock.now()
+            due, _ = bucket.late.get(key, (now, None))
+            if due <= now:  # what is due no longer counts, though no listing has dropped it yet
+                bucket.late[key] = (now + self._random.uniform(0, self.quirks.list_lag), old)
         encoded = key.encode()
         if old is not None:
             self._stored -= old.content.size

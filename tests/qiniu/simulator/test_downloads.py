@@ -83,6 +83,7 @@ def test_ranges_that_are_none(shared: Client, held: str, asked: str) -> None:
 def test_ranges_that_nothing_can_satisfy(shared: Client, held: str, asked: str) -> None:
     answer = shared.get(held, "a/b.txt", Range=asked)
     assert (answer.status, answer.error) == (416, "Requested Range Not Satisfiable")
+    assert answer.headers["Content-Range"] == "bytes */100"
 
 
 def test_ranges_cross_parts(make: MakeClient) -> None:
@@ -123,6 +124,21 @@ def test_conditions(shared: Client, held: str) -> None:
     assert status(If_Unmodified_Since=later) == 200
     assert status(Range="bytes=0-1", If_Range=etag) == 206
     assert status(Range="bytes=0-1", If_Range='"x"') == 200
+
+
+def test_tags_of_conditions_are_quoted_and_compared_as_rfc_9110_says(shared: Client, held: str) -> None:
+    etag = shared.get(held, "a/b.txt").headers["ETag"]
+
+    def status(**headers: str) -> int:
+        return shared.get(held, "a/b.txt", **headers).status
+
+    assert status(If_Match=etag.strip('"')) == 412
+    assert status(If_Match=f"W/{etag}") == 412
+    assert status(If_Match=f'"x", {etag}') == 200
+    assert status(If_Match="*") == 200
+    assert status(If_None_Match=etag.strip('"')) == 200
+    for wrong in (etag.strip('"'), f"W/{etag}", "*"):
+        assert status(Range="bytes=0-1", If_Range=wrong) == 200
 
 
 def test_names_of_downloads(shared: Client, held: str) -> None:
@@ -264,6 +280,8 @@ def test_quotas(make: MakeClient) -> None:
     assert tune(client, "refresh", dirs=folder).json["code"] == 400035
     assert tune(client, "prefetch", urls).status == 200
     assert tune(client, "prefetch", urls[:1]).json["code"] == 400033
+    # What is refused takes nothing from the other quota.
+    assert tune(client, "refresh", urls[:1], folder).json["code"] == 400035
     assert tune(client, "refresh", urls[:1]).json["urlSurplusDay"] == 0
     client.simulator.clock.advance(DAY)
     assert tune(client, "refresh", urls, folder).json["urlSurplusDay"] == 1
