@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -89,6 +90,8 @@ def test_chunked_bodies(port: int) -> None:
     assert whole.endswith(b"POST /  data123")
     for wrong in (b"x\r\n", b"-5\r\n", b"+5\r\n", b"0x5\r\n", b"\r\n", b"f" * 16 + b"\r\n"):
         assert b" 400 " in exchange(port, head + wrong)
+    for wrong in (b"4\r\ndata0\r\n\r\n", b"4\r\ndata\n\n0\r\n\r\n", b"3\r\ndata\r\n0\r\n\r\n"):
+        assert exchange(port, head + wrong).startswith(b"HTTP/1.1 400 ")
     assert exchange(port, head + b"5\r\nda") == b""
     assert exchange(port, head) == b""
     assert b" 413 " in exchange(port, head + b"200000\r\n")
@@ -175,3 +178,32 @@ def test_nothing_is_left(server: LoopbackServer, port: int) -> None:
         assert serving.isdisjoint(threading.enumerate())
     with pytest.raises(ConnectionRefusedError):
         exchange(port, b"")
+
+
+def test_a_closed_server_takes_no_port(server: LoopbackServer, port: int) -> None:
+    server.close()
+    with pytest.raises(OSError, match="the server is closed"):
+        server.listen(port)
+    with socket.create_server(("127.0.0.1", port)):
+        pass  # nobody holds it
+
+
+def test_ports_are_given_back_while_the_server_closes() -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(30):
+            server = LoopbackServer(echo, max_body=MAX_BODY)
+            ports = [server.listen() for _ in range(40)]
+
+            def give_back(server: LoopbackServer, ports: list[int]) -> None:
+                for port in ports:
+                    server.unlisten(port)
+
+            giving = threading.Thread(target=give_back, args=(server, ports), daemon=True)
+            giving.start()
+            server.close()
+            giving.join(10)
+            assert not giving.is_alive()
+    finally:
+        sys.setswitchinterval(interval)

@@ -175,7 +175,24 @@ def test_a_range_is_sent_as_partial_content(served: Served, asked: str, start: i
     assert response.headers["Content-Length"] == str(end - start)
 
 
-@pytest.mark.parametrize("asked", ["bytes=9-5", "bytes=0-1,3-4", "lines=1-2", "bytes=", "bytes=a-b"])
+LONG = "9" * 5000
+"""More digits than Python makes a number of."""
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "bytes=9-5",
+        "bytes=0-1,3-4",
+        "lines=1-2",
+        "bytes=",
+        "bytes=a-b",
+        f"bytes={LONG}-",
+        f"bytes=0-{LONG}",
+        f"bytes=-{LONG}",
+    ],
+    ids=lambda asked: asked[:12],
+)
 def test_a_range_that_means_nothing_is_ignored(served: Served, asked: str) -> None:
     served.store.create_object("photos", "k", BODY)
     response, body = served.go(served.store.presign("photos", "k"), Range=asked)

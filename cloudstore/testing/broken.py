@@ -63,10 +63,10 @@ TAKEN_AT_ONCE = 100
 
 
 class _Broken(PassThroughDriver):
-    """Over a memory of its own."""
+    """Over a memory of its own, unless it is given another driver."""
 
-    def __init__(self) -> None:
-        super().__init__(MemoryConfig().create_driver())
+    def __init__(self, inner: Driver | None = None) -> None:
+        super().__init__(inner or MemoryConfig().create_driver())
 
     def _whole(self, ctx: OpContext, bucket: str, key: str) -> Flow[bytes]:
         """The bytes of an object."""

@@ -14,6 +14,7 @@ On TLS it relays what is encrypted, unless it is given contexts to take TLS off 
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import struct
@@ -35,6 +36,9 @@ SLICES_PER_SECOND = 50
 CLOSE_SECONDS = 10.0
 HANDSHAKE_SECONDS = 5.0
 POLL_SECONDS = 0.02
+INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r]")
+"""How the head of an interim answer begins (RFC 9110 §15.2); 101 is the last of its connection."""
+CONTINUE = b"HTTP/1.1 100 "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +56,10 @@ class Fault:
             request then comes late. None is never.
         cut_down_after, cut_up_after: so many bytes pass, then both connections end as `cut` says.
         cut: ``"reset"`` (RST) or ``"close"`` (FIN).
-        lose_answer: the request reaches the server; at the first byte of the answer the client's
-            connection is reset.
+        lose_answer: the request reaches the server; as soon as an answer comes, the client's connection
+            is reset. Interim answers (1xx, such as to ``Expect: 100-continue``) pass.
         answer: sent to the client in the server's stead, after the head of its request; then the
-            connection is closed.
+            connection is closed. A connection that is open already is reset at its next byte.
         flip_down_at, flip_up_at: the byte of this number, from 0, comes with all its bits turned over.
         when: a connection meets the fault only once a piece of what the client sends has these bytes
             in it, such as ``b"PUT "``; not for `refuse` and `answer`.
@@ -78,7 +82,9 @@ class Fault:
 
 
 Choice = Callable[[int], Fault | None]
-"""Says which fault a new connection meets, by its number, from 1. It runs in the proxy's thread."""
+"""Says which fault a new connection meets, by its number, from 1. It runs in the proxy's thread.
+
+What it raises is logged by asyncio, and the connection is reset."""
 
 
 @dataclass(slots=True)
@@ -260,7 +266,11 @@ class FaultProxy:
         self.counts.connections += 1
         relay = _Relay(self, reader, writer, self.counts.connections)
         if self._choice is not None:
-            relay.expect(self._choice(self.counts.connections))
+            try:
+                relay.expect(self._choice(self.counts.connections))
+            except BaseException:
+                relay.end("reset")  # nobody else would
+                raise
         self._relays.add(relay)
         relay.task = self._loop.create_task(self._carry(relay))
 
@@ -302,6 +312,7 @@ class _Relay:
         self.client_ended = False
         self._seen = 0
         self._up = self._down = 0
+        self._withheld = b""
 
     def expect(self, own: Fault | None) -> None:
         """Has it meet a fault of its own, instead of what the proxy has for all."""
@@ -399,14 +410,18 @@ class _Relay:
 
     async def _relay(self, data: bytes, writer: asyncio.StreamWriter, *, down: bool) -> bytes:
         """Passes on what may pass of a piece; returns the rest."""
-        self._changed.clear()  # before the look: a fault that changes during it must not be missed
+        generation = self._proxy._generation
         fault = self._current(b"" if down else data)
+        if down:
+            data, self._withheld = self._withheld + data, b""
         if fault is None:
             await self._write(data, writer, down=down)
             return b""
-        if fault.refuse or fault.answer is not None or (down and fault.lose_answer):
+        if fault.refuse or fault.answer is not None:
             self.end("reset")
             return b""
+        if down and fault.lose_answer:
+            return await self._lose(data, writer)
         passed = self._down if down else self._up
         cut_after = fault.cut_down_after if down else fault.cut_up_after
         stall_after = fault.stall_down_after if down else fault.stall_up_after
@@ -423,12 +438,32 @@ class _Relay:
             self.end(fault.cut)
             return b""
         if rest and stall_after is not None and passed >= stall_after:
-            try:
-                async with asyncio.timeout(fault.stall_for):
-                    await self._changed.wait()
-            except TimeoutError:
-                self._fault = None
+            await self._stall(fault, generation)
         return rest
+
+    async def _lose(self, data: bytes, writer: asyncio.StreamWriter) -> bytes:
+        """Passes on the head of an interim answer, and returns what follows it; else all ends here."""
+        if INTERIM.match(data + CONTINUE[len(data) :]) is None:  # of a beginning, what it may become
+            self.end("reset")
+            return b""
+        head, end, rest = data.partition(b"\r\n\r\n")
+        if end:
+            await self._write(head + end, writer, down=True)
+        else:
+            self._withheld = data  # until the rest of the head is there
+        return rest
+
+    async def _stall(self, fault: Fault, generation: int) -> None:
+        """Waits until the proxy has another fault than in that generation, or this one is over."""
+        if self._proxy._generation != generation:
+            return  # it changed while a piece was written
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(fault.stall_for):
+                await self._changed.wait()
+        except TimeoutError:
+            if self._fault is fault:
+                self._fault = None
 
     def _flip(self, piece: bytes, at: int | None, passed: int) -> bytes:
         if at is None or not passed <= at < passed + len(piece):

@@ -7,6 +7,7 @@ alive. It is for tests: bodies are in memory, and it never listens on anything b
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 import selectors
@@ -148,12 +149,15 @@ class LoopbackServer:
         """Takes a port, 0 for a free one, and says which.
 
         Raises:
-            OSError: it is taken.
+            OSError: it is taken, or the server is closed.
         """
         listener = socket.create_server((HOST, port), backlog=BACKLOG)
         listener.setblocking(False)
         taken: int = listener.getsockname()[1]
         with self._guard:
+            if self.closing.is_set():
+                listener.close()
+                raise OSError(errno.ESHUTDOWN, "the server is closed")
             self._listeners[taken] = listener
         self._wake()
         return taken
@@ -167,13 +171,14 @@ class LoopbackServer:
             gone = threading.Event()
             self._retired.append((listener, gone))
         self._wake()
-        gone.wait()
+        gone.wait()  # the accepting thread lets go of all that is retired, also as it ends
 
     def close(self) -> None:
         """Stops listening and ends all connections; any number of times."""
-        if self.closing.is_set():
-            return
-        self.closing.set()
+        with self._guard:
+            if self.closing.is_set():
+                return
+            self.closing.set()
         self._wake()
         self._thread.join()
         with self._guard:
@@ -206,10 +211,10 @@ class LoopbackServer:
                     else:
                         self._take(key.fileobj, key.data)
         finally:
-            self._follow()
             with self._guard:
                 listeners = list(self._listeners.values())
                 self._listeners.clear()
+            self._follow()  # from here on nothing is retired: there are no listeners left
             self._selector.close()
             for one in (*listeners, self._waker, self._woken):
                 one.close()
@@ -339,7 +344,8 @@ class _Connection:
                     pass
                 return body
             body += self._read_exactly(size)
-            self._read_exactly(2)
+            if self._read_exactly(2) != b"\r\n":  # RFC 9112 §7.1
+                raise _Malformed(HTTPStatus.BAD_REQUEST)
 
     def _read_until(self, end: bytes) -> bytes | None:
         """What comes before `end`; None if the client went away before it began."""

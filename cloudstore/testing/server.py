@@ -389,7 +389,8 @@ def _quoted(etag: str | None) -> str | None:
     return None if etag is None else f'"{etag}"'
 
 
-_RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.ASCII)
+_DIGITS = rf"(\d{{1,{MAX_LENGTH_DIGITS}}})"
+_RANGE = re.compile(f"bytes=(?:{_DIGITS}-{_DIGITS}?|-{_DIGITS})", re.ASCII)
 
 
 def _asked_range(header: str | None) -> tuple[int | None, int | None]:

@@ -1,13 +1,16 @@
 """Drivers that are wrong on purpose, and what the soak must say of each: proof that it can fail.
 
-Each wraps a good driver and breaks one thing, as a driver or the library might. `BROKEN` lists them.
+Each wraps a good driver and breaks one thing, as a driver or the library might. `BROKEN` lists them,
+with those that prove the conformance suite and that a soak must find out, too.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from cloudstore import CloudStoreError, PutResult, TransportError
@@ -27,6 +30,14 @@ from cloudstore.model import (
     UploadRef,
 )
 from cloudstore.testing import PassThroughDriver
+from cloudstore.testing.broken import (
+    AbortDoesNothing,
+    BatchDeleteStopsEarly,
+    CopyLosesMetadata,
+    CreateOnlyOverwrites,
+    ErrorSwallowed,
+    IfMatchIgnored,
+)
 
 from .growth import MIB
 
@@ -42,19 +53,6 @@ class ResumeOffsetDropped(PassThroughDriver):
         if options.if_match is not None:
             options = replace(options, range=ByteRange(0, options.range.end))
         return self.inner.get_object(ctx, bucket, key, options)
-
-
-class ErrorSwallowed(PassThroughDriver):
-    """A write that failed is reported as a success."""
-
-    def put_object(
-        self, ctx: OpContext, bucket: str, key: str, payload: Payload, options: PutOptions
-    ) -> Flow[PutResult]:
-        """See the class."""
-        try:
-            return (yield from self.inner.put_object(ctx, bucket, key, payload, options))
-        except CloudStoreError:
-            return PutResult("etag")
 
 
 class PartForgotten(PassThroughDriver):
@@ -117,44 +115,6 @@ class FailureThatWasNone(PassThroughDriver):
         return result
 
 
-class CreateOnlyOverwrites(PassThroughDriver):
-    """``if_absent`` is dropped."""
-
-    def put_object(
-        self, ctx: OpContext, bucket: str, key: str, payload: Payload, options: PutOptions
-    ) -> Flow[PutResult]:
-        """See the class."""
-        return self.inner.put_object(ctx, bucket, key, payload, replace(options, if_absent=False))
-
-
-class CompareAndSwapOverwrites(PassThroughDriver):
-    """``if_match`` is dropped."""
-
-    def put_object(
-        self, ctx: OpContext, bucket: str, key: str, payload: Payload, options: PutOptions
-    ) -> Flow[PutResult]:
-        """See the class."""
-        return self.inner.put_object(ctx, bucket, key, payload, replace(options, if_match=None))
-
-
-class AbortDoesNothing(PassThroughDriver):
-    """Uploads are never aborted."""
-
-    def abort_multipart(self, ctx: OpContext, ref: UploadRef) -> Flow[None]:
-        """See the class."""
-        yield from ()
-
-
-class LastOfABatchForgotten(PassThroughDriver):
-    """A batch deletion leaves its last key."""
-
-    def delete_objects(
-        self, ctx: OpContext, bucket: str, keys: Sequence[str]
-    ) -> Flow[dict[str, CloudStoreError]]:
-        """See the class."""
-        return self.inner.delete_objects(ctx, bucket, keys[:-1] if len(keys) > 1 else keys)
-
-
 class SomeDeletionsForgotten(PassThroughDriver):
     """A deletion of a single key is done half the time."""
 
@@ -166,24 +126,6 @@ class SomeDeletionsForgotten(PassThroughDriver):
             yield from ()
             return None
         return (yield from self.inner.delete_object(ctx, bucket, key, options))
-
-
-class CopyLosesMetadata(PassThroughDriver):
-    """A copy has the bytes of its source, and no metadata."""
-
-    def copy_object(
-        self,
-        ctx: OpContext,
-        bucket: str,
-        key: str,
-        to_bucket: str,
-        to_key: str,
-        options: CopyOptions,
-    ) -> Flow[PutResult]:
-        """See the class."""
-        options = replace(options, replace=options.replace or PutOptions())
-        options.replace = replace(options.replace or PutOptions(), metadata={})
-        return self.inner.copy_object(ctx, bucket, key, to_bucket, to_key, options)
 
 
 class KeyMissingInListings(PassThroughDriver):
@@ -250,6 +192,21 @@ class MemoryKept(_Keeps):
         return self.inner.put_object(ctx, bucket, key, payload, options)
 
 
+class TaskKept(PassThroughDriver):
+    """A task goes on when its store is closed."""
+
+    _task: asyncio.Task[None] | None = None
+
+    def head_object(
+        self, ctx: OpContext, bucket: str, key: str, options: GetOptions
+    ) -> Flow[ObjectInfo]:
+        """See the class."""
+        if self._task is None:
+            with suppress(RuntimeError):  # a thread has no loop
+                self._task = asyncio.get_running_loop().create_task(asyncio.sleep(3600))
+        return self.inner.head_object(ctx, bucket, key, options)
+
+
 class FilesKept(_Keeps):
     """Each change of the metadata leaves a temporary file."""
 
@@ -301,15 +258,24 @@ BROKEN: tuple[Broken, ...] = (
     Broken(OneByteTurned, OTHER_BYTES + SHARED),
     Broken(FailureThatWasNone, OTHER_STATE + SHARED),
     Broken(CreateOnlyOverwrites, OTHER_STATE + SHARED),
-    Broken(CompareAndSwapOverwrites, ("on a condition that cannot hold", *SHARED)),
+    Broken(IfMatchIgnored, ("on a condition that cannot hold", *SHARED)),
     Broken(AbortDoesNothing, ("are left over",)),
-    Broken(LastOfABatchForgotten, OTHER_STATE),
+    Broken(BatchDeleteStopsEarly, OTHER_STATE),
     Broken(SomeDeletionsForgotten, OTHER_STATE),
     Broken(CopyLosesMetadata, ("nobody wrote an object with", *OTHER_STATE)),
     Broken(KeyMissingInListings, ("list found nothing",)),
     Broken(ErrorOfAnotherTree, ("which is not of the tree",)),
     Broken(DeadlineMissed, (" took ",)),
-    Broken(ConnectionsKept, ("connections grew", "objects of the library grew", "descriptors grew")),
+    Broken(
+        ConnectionsKept,
+        (
+            "connections grew",
+            "objects of the library grew",
+            "descriptors grew",
+            "after both stores were closed there are",
+        ),
+    ),
     Broken(MemoryKept, ("memory grew",)),
     Broken(FilesKept, ("temporary files grew",)),
+    Broken(TaskKept, ("after both stores were closed there are 1 tasks",)),
 )

@@ -120,10 +120,16 @@ class Growth:
     def _not_given_back(self) -> str | None:
         if self.before is None or self.after is None:
             return None
-        for name in ("descriptors", "threads", "tasks", "connections", "files"):
+        most = {"descriptors": 0, "threads": 0, "tasks": 0, "connections": 0, "files": 0}
+        most["objects"] = self.allowance.objects  # what the workers still hold of their stores
+        for name, more in most.items():
             before, after = getattr(self.before, name), getattr(self.after, name)
-            if after > before:
+            if after > before + more:
                 return f"after both stores were closed there are {after} {name}, before them {before}"
+        # Warming up takes memory that stays: of code, of the models, of the allocator.
+        warm, after = self.pauses[0].resident, self.after.resident
+        if after > warm + self.allowance.resident:
+            return f"after both stores were closed memory is {after}, once they were warm {warm}"
         return None
 
     def lines(self) -> list[str]:

@@ -12,11 +12,13 @@ import hashlib
 import logging
 import math
 import re
+import shlex
 import shutil
 import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -80,6 +82,15 @@ class Options:
     change: Change = unchanged
 
 
+def command(vendor: str, options: Options) -> str:
+    """What runs it again, in a shell; what only tests can set is left out."""
+    words = ["python", "-m", "tests.soak", vendor]
+    words += ["--seed", str(options.seed), "--seconds", f"{options.seconds:g}"]
+    words += ["--threads", str(options.threads), "--tasks", str(options.tasks)]
+    words += ["--pace", str(options.pace), "--rate", str(options.rate), "--kinds", *options.kinds]
+    return shlex.join(words)
+
+
 class Soak:
     """A run against a vendor whose server and proxies are up."""
 
@@ -132,7 +143,7 @@ class Soak:
                 complaint = self._growth.complaint()
                 if complaint:
                     raise ViolationError(complaint)
-        except ViolationError as exc:
+        except Exception as exc:  # also what is no violation: the report says it, and the seed
             self._violated("the end", exc)
         finally:
             log.removeHandler(self._warnings)
@@ -165,8 +176,10 @@ class Soak:
                 shared.over.set()
                 store.close()
                 loop.run(astore.close())
+            self._wait_for(lambda: not loop.run(_count_tasks()), QUIET_SECONDS)
+            tasks = loop.run(_count_tasks())
         self._end_connections()
-        self._growth.after = replace(self._measure(0), connections=self._left_open)
+        self._growth.after = replace(self._measure(tasks), connections=self._left_open)
         for proxy, (connections, hits, up, down) in zip(vendor.proxies, start, strict=True):
             self._report.connections += proxy.counts.connections - connections
             self._report.hits += proxy.counts.hits - hits
@@ -278,16 +291,13 @@ class Soak:
             self._shared.over.set()
             if self._report.violation:
                 return
-            options = self._options
             told = error.what if isinstance(error, ViolationError) else f"{error!r}"
             lines = [f"VIOLATION, {self._vendor.name}, found by {who}: {told}"]
-            if isinstance(error, ViolationError) and error.key:
+            if not isinstance(error, ViolationError):
+                lines += [line.rstrip() for line in traceback.format_exception(error)]
+            elif error.key:
                 lines += [f"  what was done to {error.key}:", *(f"    {h}" for h in error.history)]
-            lines.append(
-                f"  run it again: python -m tests.soak {self._vendor.name} --seed {options.seed}"
-                f" --seconds {options.seconds:.0f} --threads {options.threads}"
-                f" --tasks {options.tasks} --pace {options.pace} --rate {options.rate}"
-            )
+            lines.append(f"  run it again: {command(self._vendor.name, self._options)}")
             self._report.violation = "\n".join(lines)
 
     # --- measuring ------------------------------------------------------------------------------------
@@ -423,4 +433,5 @@ class _Warnings(logging.Handler):
 
 
 async def _count_tasks() -> int:
-    return len(asyncio.all_tasks())
+    """But for the one that counts."""
+    return len(asyncio.all_tasks()) - 1

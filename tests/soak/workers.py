@@ -53,9 +53,12 @@ class _OwnFailure(Exception):
 
 @dataclass(eq=False, slots=True)
 class _Call:
-    """A call under way, as the observer finds it."""
+    """A call under way, as the observer finds it.
 
-    verb: str
+    Attributes:
+        lost: attempts whose answers were lost.
+    """
+
     lost: int = 0
 
 
@@ -88,7 +91,6 @@ class Shared:
     races: dict[str, Race] = field(default_factory=dict)
     counters: dict[str, Counter] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    calls: set[_Call] = field(default_factory=set)
 
     def register(self, name: str) -> Register:
         """The model of a key that is overwritten."""
@@ -113,13 +115,9 @@ class Shared:
         if event.error.outcome != "unknown":
             return
         call = _RUNNING.get()
-        if call is not None:
-            call.lost += 1
-            return
-        with self.lock:  # a branch in a thread of the library's: one of these is its
-            for call in self.calls:
-                if call.verb == event.operation:
-                    call.lost += 1
+        if call is not None:  # what is cancelled has none: its model expects the worst
+            with self.lock:  # branches side by side have threads of their own
+                call.lost += 1
 
 
 class Worker:
@@ -227,10 +225,8 @@ class Worker:
             reads: it changes nothing.
         """
         shared = self._shared
-        call = _Call(verb)
+        call = _Call()
         token = _RUNNING.set(call)
-        with shared.lock:
-            shared.calls.add(call)
         answer = Answer(time.monotonic(), 0.0)
         try:
             answer.result = await work()
@@ -244,8 +240,6 @@ class Worker:
             answer.ended = time.monotonic()
             answer.lost = call.lost
             _RUNNING.reset(token)
-            with shared.lock:
-                shared.calls.discard(call)
         about.history.append(f"{self._at(verb)} {detail}: {answer}")
         shared.report.called(verb, answer)
         self._judge(verb, about, answer, frozenset(expected), steps, reads=reads)

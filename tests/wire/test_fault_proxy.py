@@ -123,6 +123,43 @@ def test_lose_answer(proxy: FaultProxy) -> None:
     assert proxy.counts.bytes_down == 0
 
 
+@pytest.mark.parametrize("size", [1, 12, 20, 1000])
+@pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"])
+def test_lose_answer_after_an_interim_one(serve: Serve, interim: bytes, size: int) -> None:
+    heads = b"HTTP/1.1 100 Continue\r\n\r\n" + interim
+
+    def script(peer: Peer) -> None:
+        peer.read()
+        whole = heads + ok(b"a")
+        for at in range(0, len(whole), size):
+            peer.send(whole[at : at + size])
+            time.sleep(0.001)
+        peer.wait_for_end()
+
+    server = serve(script)
+    with FaultProxy("127.0.0.1", server.port) as proxy:
+        proxy.inject(Fault(lose_answer=True))
+        with client(proxy) as sock:
+            sock.sendall(GET)
+            data, end = read_all(sock)
+        assert end == "reset"
+        # A reset may overtake what was sent before it.
+        assert heads.startswith(data)
+        assert proxy.counts.bytes_down == len(heads)
+
+
+def test_answer_resets_a_connection_that_is_open(proxy: FaultProxy) -> None:
+    with client(proxy) as sock:
+        sock.sendall(GET)
+        data = b""
+        while len(data) < len(ANSWER):
+            data += sock.recv(65536)
+        proxy.inject(Fault(answer=b"canned"))
+        sock.sendall(GET)
+        assert read_all(sock) == (b"", "reset")
+    assert seen_by(proxy) == 1
+
+
 def test_answer(proxy: FaultProxy) -> None:
     proxy.inject(Fault(answer=b"HTTP/1.1 503 Slow Down\r\n\r\n"), times=1)
     with client(proxy) as sock:
@@ -259,6 +296,25 @@ def test_connections_have_faults_of_their_own(proxy: FaultProxy) -> None:
         sock.sendall(GET)
         sock.shutdown(socket.SHUT_WR)
         assert read_all(sock)[0] == ANSWER
+
+
+def test_a_choice_that_fails_resets_its_connection(
+    proxy: FaultProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    def choice(number: int) -> Fault | None:
+        if number == 1:
+            raise ValueError("no such kind")
+        return None
+
+    proxy.afflict(choice)
+    with client(proxy) as sock:
+        assert read_all(sock) == (b"", "reset")
+    assert "no such kind" in caplog.text
+    with client(proxy) as sock:
+        sock.sendall(GET)
+        sock.shutdown(socket.SHUT_WR)
+        assert read_all(sock)[0] == ANSWER
+    wait_until(lambda: proxy.open_connections == 0)
 
 
 def test_latency_and_rate(proxy: FaultProxy) -> None:

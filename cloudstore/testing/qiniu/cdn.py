@@ -97,14 +97,14 @@ class Cdn:
         if len(urls) > limits.prefetch_urls:
             raise _Refused(NO_PREFETCHES, "too many urls in one request")
         places = self._places(urls, "invalidUrls")
-        a_day = limits.prefetch_urls_a_day
-        (left,) = self._spend(("prefetched", len(urls), a_day, NO_PREFETCHES))
+        [left] = self._spend(("prefetched", len(urls), limits.prefetch_urls_a_day, NO_PREFETCHES))
         for place in places:
             try:
                 self._downloads.fill(*place)
             except QiniuError:
                 continue
-        return _done(urls) | {"invalidUrls": None, "quotaDay": a_day, "surplusDay": left}
+        quota = {"quotaDay": limits.prefetch_urls_a_day, "surplusDay": left}
+        return _done(urls) | {"invalidUrls": None, **quota}
 
     def _places(self, urls: Sequence[str], name: str) -> list[tuple[str, str, str]]:
         found = []
@@ -120,8 +120,13 @@ class Cdn:
         return found
 
     def _spend(self, *wanted: tuple[str, int, int, int]) -> list[int]:
-        """Takes counts from the quotas of a day, all or none, and says what is left of each: what, how
-        many, of how many, and the code of a refusal. Days begin at midnight in China."""
+        """Takes from quotas of the day, and says what is left: of all of them, or of none.
+
+        Args:
+            wanted: of which, how much, how large it is, and the code that says it is used up.
+
+        Days begin at midnight in China.
+        """
         with self._guard:
             today = int(self._clock.now() + CST) // DAY
             if today != self._day:

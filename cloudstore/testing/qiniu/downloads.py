@@ -10,7 +10,7 @@ from types import MappingProxyType
 from urllib.parse import quote, unquote
 
 from ..loopback import Request, Response
-from .answers import fields
+from .answers import failed, fields
 from .settings import QiniuClock, QiniuError, QiniuQuirks, invalid
 from .signatures import Signatures
 from .storage import DISABLED, TICKS, Bucket, Storage, StoredObject
@@ -18,6 +18,8 @@ from .storage import DISABLED, TICKS, Bucket, Storage, StoredObject
 __all__ = ["Downloads"]
 
 RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.ASCII)
+TAG = re.compile(r'(?:W/)?"[^"]*"')
+"""An entity tag (RFC 9110 §8.8.3)."""
 CACHED = "public, max-age=31536000"
 """What Qiniu says of every object, unless the bucket says otherwise."""
 MISSING_PAGE = "errno-404"
@@ -159,21 +161,20 @@ def _headers(held: StoredObject, key: str, query: Mapping[str, str]) -> dict[str
 
 def _conditional(held: StoredObject, asked: Mapping[str, str], headers: dict[str, str]) -> Response:
     """RFC 9110 §13.2.2, then the range."""
-    etag = held.content.hash
+    etag = headers["ETag"]
     modified = held.put_time // TICKS
     if "if-match" in asked:
-        if not _names(asked["if-match"], etag, weakly=False):
+        if not _names(asked["if-match"], etag, strongly=True):
             raise QiniuError(412, "Precondition Failed")
     elif (since := _seconds(asked.get("if-unmodified-since"))) is not None and modified > since:
         raise QiniuError(412, "Precondition Failed")
     if "if-none-match" in asked:
-        if _names(asked["if-none-match"], etag, weakly=True):
+        if _names(asked["if-none-match"], etag, strongly=False):
             return Response(304, headers)
     elif (since := _seconds(asked.get("if-modified-since"))) is not None and modified <= since:
         return Response(304, headers)
-    wanted = asked.get("range")
-    if "if-range" in asked and asked["if-range"].strip() != f'"{etag}"':
-        wanted = None
+    # If-Range has one tag, which must be strong; a date may always be taken for an old one (§13.1.5).
+    wanted = asked.get("range") if asked.get("if-range", etag) == etag else None
     return _ranged(held, wanted, headers)
 
 
@@ -187,17 +188,17 @@ def _ranged(held: StoredObject, wanted: str | None, headers: dict[str, str]) -> 
     else:
         start, end = int(match[1]), min(size, int(match[2]) + 1 if match[2] else size)
     if start >= end:
-        raise QiniuError(416, "Requested Range Not Satisfiable")
+        refused = failed(QiniuError(416, "Requested Range Not Satisfiable"))
+        refused.headers = {**refused.headers, "Content-Range": f"bytes */{size}"}
+        return refused
     headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     return Response(206, headers, held.content.slices(start, end))
 
 
-def _names(header: str, etag: str, *, weakly: bool) -> bool:
-    """Whether a list of quoted tags has this one (RFC 9110 §8.8.3.2), or is a star."""
-    tags = [one.strip() for one in header.split(",")]
-    if weakly:
-        tags = [tag.removeprefix("W/") for tag in tags]
-    return tags == ["*"] or f'"{etag}"' in tags
+def _names(header: str, etag: str, *, strongly: bool) -> bool:
+    """Whether a condition names an ETag, by the comparison of RFC 9110 §8.8.3.2; ``*`` names any."""
+    found = TAG.findall(header)
+    return header == "*" or etag in (found if strongly else [tag.removeprefix("W/") for tag in found])
 
 
 def _seconds(date: str | None) -> float | None:

@@ -49,6 +49,8 @@ FIGURES = ("space", "count")
 TYPES = ("", "_line", "_archive", "_deep_archive", "_archive_ir", "_intelligent_tiering")
 """Of statistics, in the order of the types' numbers (kodo/3906)."""
 STEPS = MappingProxyType({"5min": 300, "hour": 3600, "day": DAY})
+CHANGE_BUCKETS = frozenset({"mkbucketv3", "drop", "private"})
+"""Only by POST (kodo/1382, kodo/3946, and the page "drop bucket")."""
 
 
 class Management:
@@ -81,20 +83,19 @@ class Management:
         if request.method not in ("GET", "POST"):
             raise QiniuError(405, "method not allowed")
         self._simulator.signatures.check_management(request)
+        words = path.removeprefix("/").split("/")
+        if request.method != "POST" and words[0] in CHANGE_BUCKETS:
+            raise QiniuError(405, "method not allowed")
         if path in self._by_query:
-            given = fields(request.query)
-            if request.headers.get("content-type", "").startswith("application/x-www-form"):
-                given = fields(bytes(request.body).decode()) | given
-            return self._by_query[path](given)
+            return self._by_query[path](fields(_form(request)) | fields(request.query))
         if path.startswith("/v2/tune/"):
             return self._cdn.answer(path, bytes(request.body))
-        words = path.removeprefix("/").split("/")
-        if words[0] in ("mkbucketv3", "drop"):
+        if words[0] in CHANGE_BUCKETS:
             return self._change_buckets(words)
         if request.method != "POST" and words[0] != "stat":
             raise QiniuError(405, "method not allowed")
         if words == ["batch"]:
-            return self._batch(bytes(request.body).decode())
+            return self._batch(_form(request))
         parts = fields(request.query).get("needparts") == "true"
         return as_json(self._objects.act(words, with_parts=parts))
 
@@ -208,8 +209,8 @@ class Objects:
         self._storage = storage
 
     def act(self, words: Sequence[str], *, with_parts: bool = False) -> dict[str, Any]:
-        """What it answers; raises `QiniuError`. Nobody else changes anything between its looks."""
-        with self._storage.guard:
+        """What it answers; raises `QiniuError`. An operation is one step for all others."""
+        with self._storage.alone():
             return self._act(words, with_parts)
 
     def _act(self, words: Sequence[str], with_parts: bool) -> dict[str, Any]:
@@ -326,6 +327,17 @@ class Objects:
             raise QiniuError(400, "the object is not archived, or restored already")
         ready = now + self._storage.quirks.restore_seconds
         self._storage.change(bucket, key, restored=(ready, ready + days * DAY))
+
+
+def _form(request: Request) -> str:
+    """The body, if the request says that it is a form: nothing else is read as one (kodo/1250)."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind.lower() != "application/x-www-form-urlencoded":
+        return ""
+    try:
+        return bytes(request.body).decode()
+    except UnicodeDecodeError:
+        raise invalid("form") from None
 
 
 def _listed(held: StoredObject) -> dict[str, Any]:

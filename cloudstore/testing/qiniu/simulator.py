@@ -136,17 +136,18 @@ class QiniuSimulator:
 
         Raises:
             QiniuError: what Qiniu would answer.
-            OSError: the port is taken.
+            OSError: the port is taken, or the simulator is closed.
         """
-        bucket = self.storage.create_bucket(name, region or self.region, private)
-        try:
-            taken = self._server.listen(port)
-        except OSError:
-            self.storage.drop_bucket(name)
-            raise
-        self._ports[taken] = name
-        self.bind_domain(name, f"{HOST}:{taken}")
-        return bucket.domains[0]
+        with self.storage.alone():  # a bucket and its domain come and go together
+            bucket = self.storage.create_bucket(name, region or self.region, private)
+            try:
+                taken = self._server.listen(port)
+            except OSError:
+                self.storage.drop_bucket(name)
+                raise
+            self._ports[taken] = name
+            self.bind_domain(name, f"{HOST}:{taken}")
+            return bucket.domains[0]
 
     def drop_bucket(self, name: str) -> None:
         """Drops an empty bucket without a request; its domain's port is given back.
@@ -154,22 +155,27 @@ class QiniuSimulator:
         Raises:
             QiniuError: what Qiniu would answer.
         """
-        dropped = self.storage.drop_bucket(name)
-        for domain in dropped.domains:
-            self._domains.pop(domain, None)
-        for port in [port for port, bucket in self._ports.items() if bucket == name]:
-            del self._ports[port]
-            self._server.unlisten(port)
-        self._downloads.drop(name, "", "", with_all_under=True)
+        with self.storage.alone():
+            dropped = self.storage.drop_bucket(name)
+            for domain in dropped.domains:
+                self._domains.pop(domain, None)
+            for port in [port for port, bucket in self._ports.items() if bucket == name]:
+                del self._ports[port]
+                self._server.unlisten(port)
+            self._downloads.drop(name, "", "", with_all_under=True)
 
     def bind_domain(self, bucket: str, domain: str) -> None:
         """Gives a bucket one more domain: requests to any download port whose Host says so are its.
 
+        Under a name that is nobody's, a download port serves its own bucket: a proxy may stand before
+        it.
+
         Raises:
             QiniuError: 631, there is no such bucket.
         """
-        self.storage.bucket(bucket).domains.append(domain)
-        self._domains[domain] = bucket
+        with self.storage.alone():
+            self.storage.bucket(bucket).domains.append(domain)
+            self._domains[domain] = bucket
 
     def bucket_of(self, domain: str) -> str | None:
         """The bucket whose domain this is."""

@@ -1,6 +1,6 @@
 """What the simulator holds: buckets, objects, uploads in parts. Rules of Qiniu, no HTTP.
 
-All of it is guarded by one lock, which callers never see. Refusals are `QiniuError`.
+All of it is guarded by one lock, which callers may hold by `Storage.alone`. Refusals are `QiniuError`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import secrets
 import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -158,7 +159,7 @@ class Storage:
         self.limits = limits
         self.quirks = quirks
         self.clock = clock
-        self.guard = threading.RLock()
+        self._guard = threading.RLock()
         self._buckets: dict[str, Bucket] = {}
         self._uploads: dict[str, Upload] = {}
         self._blocks: dict[str, tuple[float, int, tuple[Buffer, ...]]] = {}
@@ -167,11 +168,17 @@ class Storage:
         self._last_put = 0
         self._next_expiration: float | None = None
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else sees or changes anything meanwhile: for acts that look before they change."""
+        with self._guard:
+            yield
+
     # --- buckets ---
 
     def create_bucket(self, name: str, region: str, private: bool) -> Bucket:
         """400 for a bad name, 614 if it is there, 630 if there are too many (kodo/1382)."""
-        with self.guard:
+        with self._guard:
             if BUCKET_NAME.fullmatch(name) is None:
                 raise QiniuError(400, "invalid arguments")
             if name in self._buckets:
@@ -183,7 +190,7 @@ class Storage:
 
     def drop_bucket(self, name: str) -> Bucket:
         """403 if it is not empty."""
-        with self.guard:
+        with self._guard:
             bucket = self.bucket(name)
             if bucket.objects:
                 raise QiniuError(403, "drop non empty bucket is not allowed", "BucketNotEmpty")
@@ -193,7 +200,7 @@ class Storage:
 
     def bucket(self, name: str) -> Bucket:
         """631 if it is not there."""
-        with self.guard:
+        with self._guard:
             self._expire()
             found = self._buckets.get(name)
             if found is None:
@@ -202,14 +209,14 @@ class Storage:
 
     def buckets(self) -> list[Bucket]:
         """By name."""
-        with self.guard:
+        with self._guard:
             return [self._buckets[name] for name in sorted(self._buckets)]
 
     # --- objects ---
 
     def find(self, bucket: str, key: str) -> StoredObject:
         """612 if it is not there."""
-        with self.guard:
+        with self._guard:
             found = self.bucket(bucket).objects.get(key)
             if found is None:
                 raise no_object()
@@ -217,7 +224,7 @@ class Storage:
 
     def objects(self, bucket: str) -> list[StoredObject]:
         """All of a bucket's."""
-        with self.guard:
+        with self._guard:
             return list(self.bucket(bucket).objects.values())
 
     def put(
@@ -239,7 +246,7 @@ class Storage:
         completions one wins, the other is 612.
         """
         self.check_key(key)
-        with self.guard:
+        with self._guard:
             held = self.bucket(bucket)
             old = held.objects.get(key)
             is_same = same_is_fine and old is not None and old.content.hash == content.hash
@@ -263,7 +270,7 @@ class Storage:
 
     def change(self, bucket: str, key: str, **changes: Any) -> StoredObject:
         """Changes what is said about an object; its bytes and `putTime` stay."""
-        with self.guard:
+        with self._guard:
             held = self.bucket(bucket)
             old = self.find(bucket, key)
             new = replace(old, modified=self._tick(), **changes)
@@ -272,7 +279,7 @@ class Storage:
 
     def delete(self, bucket: str, key: str) -> None:
         """612 if it is not there."""
-        with self.guard:
+        with self._guard:
             self.find(bucket, key)
             self._set(self.bucket(bucket), key, None)
 
@@ -284,7 +291,7 @@ class Storage:
         A copy is put anew; something moved keeps its `putTime`.
         """
         self.check_key(to_key)
-        with self.guard:
+        with self._guard:
             source = self.find(bucket, key)
             target = self.bucket(to_bucket)
             if target.region != self.bucket(bucket).region:
@@ -303,7 +310,7 @@ class Storage:
 
     def expire_after(self, bucket: str, key: str, days: int) -> None:
         """0 days: never (kodo/1732)."""
-        with self.guard:
+        with self._guard:
             expiration = self.midnight_after(days) if days else None
             self.change(bucket, key, expiration=expiration)
 
@@ -340,7 +347,7 @@ class Storage:
 
     def list_page(self, bucket: str, prefix: str, delimiter: str, marker: str, limit: int) -> ListPage:
         """Keys by their bytes. A marker of something else is 640."""
-        with self.guard:
+        with self._guard:
             held = self.bucket(bucket)
             start, after_prefix, was_empty = _read_marker(marker)
             if self._comes_empty(was_empty):
@@ -370,7 +377,7 @@ class Storage:
 
     def start_upload(self, bucket: str, key: str | None) -> Upload:
         """A new upload, for `limits.upload_seconds`."""
-        with self.guard:
+        with self._guard:
             self.bucket(bucket)
             self._forget_expired()
             expires = self.clock.now() + self.limits.upload_seconds
@@ -380,7 +387,7 @@ class Storage:
 
     def upload(self, bucket: str, key: str | None, upload_id: str) -> Upload:
         """612 if it is unknown, done, given up, expired, or of another key."""
-        with self.guard:
+        with self._guard:
             self.bucket(bucket)
             found = self._uploads.get(upload_id)
             if found is not None and found.expires <= self.clock.now():
@@ -392,7 +399,7 @@ class Storage:
 
     def add_part(self, upload: Upload, part: Part) -> None:
         """Replaces a part of the same number (kodo/6366)."""
-        with self.guard:
+        with self._guard:
             if upload.id not in self._uploads:
                 raise QiniuError(612, "no such uploadId")
             old = upload.parts.get(part.number)
@@ -402,7 +409,7 @@ class Storage:
 
     def end_upload(self, upload: Upload) -> None:
         """It is gone, with its parts. A second end is 612."""
-        with self.guard:
+        with self._guard:
             if upload.id not in self._uploads:
                 raise QiniuError(612, "no such uploadId")
             self._forget_upload(upload)
@@ -411,7 +418,7 @@ class Storage:
 
     def add_block(self, size: int, chunks: tuple[Buffer, ...]) -> str:
         """Keeps the beginning of a block of `size` bytes for a day, and says by which context."""
-        with self.guard:
+        with self._guard:
             self._forget_expired()
             held = sum(map(len, chunks))
             self._room(held)
@@ -422,7 +429,7 @@ class Storage:
 
     def block(self, context: str) -> tuple[int, tuple[Buffer, ...]]:
         """Its size and its chunks; 701 if it is unknown or expired."""
-        with self.guard:
+        with self._guard:
             expires, size, chunks = self._blocks.get(context, (0.0, 0, ()))
             if expires <= self.clock.now():
                 self.forget_blocks([context])
@@ -431,7 +438,7 @@ class Storage:
 
     def forget_blocks(self, contexts: Sequence[str]) -> None:
         """Unknown ones are nothing to do."""
-        with self.guard:
+        with self._guard:
             for context in contexts:
                 _, _, chunks = self._blocks.pop(context, (0.0, 0, ()))
                 self._stored -= sum(map(len, chunks))
@@ -440,10 +447,11 @@ class Storage:
 
     def _set(self, bucket: Bucket, key: str, new: StoredObject | None) -> None:
         old = bucket.objects.get(key)
-        now = self.clock.now()
-        if self.quirks.list_lag and bucket.late.get(key, (now, None))[0] <= now:
-            due = now + self._random.uniform(0, self.quirks.list_lag)
-            bucket.late[key] = (due, old)
+        if self.quirks.list_lag:
+            now = self.clock.now()
+            due, _ = bucket.late.get(key, (now, None))
+            if due <= now:  # what is due no longer counts, though no listing has dropped it yet
+                bucket.late[key] = (now + self._random.uniform(0, self.quirks.list_lag), old)
         encoded = key.encode()
         if old is not None:
             self._stored -= old.content.size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from binascii import crc32
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import md5
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -26,6 +26,9 @@ __all__ = ["Uploads"]
 META = "x-qn-meta-"
 MAX_LISTED_PARTS = 1000
 """kodo/6858."""
+CARRY_DATA = frozenset({"", "mkblk", "bput", "mkfile"})
+"""First words of POSTs that must say how long they are, as PUTs must (kodo/1312, kodo/1286, kodo/6366,
+whose ``Content-Length`` is required)."""
 
 
 class Uploads:
@@ -38,6 +41,8 @@ class Uploads:
     def answer(self, request: Request) -> Response:
         """Raises `QiniuError`."""
         words = request.path.split("/")[1:]
+        if request.method == "PUT" or (request.method == "POST" and words[0] in CARRY_DATA):
+            _check_length(request)
         match request.method, words:
             case "POST", [""]:
                 return self._form(request)
@@ -155,13 +160,7 @@ class Uploads:
 
     def _complete(self, policy: PutPolicy, upload: Upload, body: bytes | bytearray) -> Response:
         """Numbers ascend, and may have gaps; all parts but the last have `limits.min_part`."""
-        try:
-            asked = {name: value for name, value in read_json(body).items() if value is not None}
-            named = [(part["partNumber"], part["etag"]) for part in asked["parts"]]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise invalid("JSON") from None
-        if not _is_completion(asked) or any(type(number) is not int for number, _ in named):
-            raise invalid("JSON")
+        asked, named = _completion(body)
         numbers = [at for at, _ in named]
         if not named or numbers != sorted(set(numbers)):
             raise QiniuError(400, "parts are missing or not in ascending order")
@@ -222,7 +221,9 @@ class Uploads:
             raise invalid("path")
         said = {name: decoded(value) for name, value in zip(rest[::2], rest[1::2], strict=True)}
         contexts = bytes(request.body).decode("ascii", "replace").split(",") if request.body else []
-        chunks = [chunk for context in contexts for chunk in self._storage.block(context)[1]]
+        blocks = [self._storage.block(context) for context in contexts]
+        _check_blocks(blocks)
+        chunks = [chunk for _, block in blocks for chunk in block]
         if sum(map(len, chunks)) != size:
             raise QiniuError(400, "the size doesn't match")
         done = self._finish(
@@ -300,17 +301,44 @@ class Uploads:
         return Response(200, {"Content-Type": "application/json"}, answer)
 
 
-def _is_completion(asked: Mapping[str, Any]) -> bool:
-    """Whether the fields of a completion are of their types."""
+def _check_length(request: Request) -> None:
+    """411 for a body of unknown length; a chunked one says its length on the way (RFC 9112 §6.3)."""
+    if not request.headers.keys() & {"content-length", "transfer-encoding"}:
+        raise QiniuError(411, "Length Required")
+
+
+def _check_blocks(blocks: Sequence[tuple[int, Sequence[Buffer]]]) -> None:
+    """400 unless each block is whole, and each but the last has 4 MiB (kodo/1286)."""
+    if any(sum(map(len, chunks)) != size for size, chunks in blocks):
+        raise QiniuError(400, "a block is not whole")
+    if any(size != BLOCK_BYTES for size, _ in blocks[:-1]):
+        raise QiniuError(400, "a block that is not the last is too small")
+
+
+def _completion(body: bytes | bytearray) -> tuple[dict[str, Any], list[tuple[int, str]]]:
+    """The fields of a completion, and its parts' numbers and ETags; 400 unless all have the types of
+    kodo/6368."""
+    try:
+        asked = {name: value for name, value in read_json(body).items() if value is not None}
+        named = [(part["partNumber"], part["etag"]) for part in asked["parts"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise invalid("JSON") from None
     texts = [asked.get(name, "") for name in ("fname", "mimeType", *SERVED_HEADERS)]
     pairs = [asked.get(name, {}) for name in ("customVars", "metadata")]
-    if not all(isinstance(one, dict) for one in pairs):
-        return False
-    texts += [value for one in pairs for value in one.values()]
-    return all(isinstance(one, str) for one in texts)
+    # A boolean is an int to Python, and none in JSON.
+    are_parts = all(type(at) is int and isinstance(etag, str) for at, etag in named)
+    if not are_parts or not _are_texts(texts) or not all(isinstance(one, dict) for one in pairs):
+        raise invalid("JSON")
+    if not all(_are_texts(one.values()) for one in pairs):
+        raise invalid("JSON")
+    return asked, named
 
 
-def _metadata(given: Mapping[str, Any]) -> dict[str, str]:
+def _are_texts(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _metadata(given: Mapping[str, str]) -> dict[str, str]:
     return {name[len(META) :]: value for name, value in given.items() if name.lower().startswith(META)}
 
 

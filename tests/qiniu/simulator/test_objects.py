@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from base64 import b64encode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
 
-from cloudstore.testing.qiniu import QiniuClock, QiniuError, QiniuLimits, QiniuQuirks
-from cloudstore.testing.qiniu.contents import Content
-from cloudstore.testing.qiniu.management import Objects
-from cloudstore.testing.qiniu.storage import Storage
+from cloudstore.testing.qiniu import QiniuError, QiniuLimits, QiniuQuirks
 
 from .client import FORM, Client, encoded, entry
 from .conftest import MakeClient
@@ -64,6 +62,41 @@ def test_a_bucket_with_an_unfinished_upload_can_go(make: MakeClient) -> None:
     assert client.manage("/drop/one").status == 200
     client.simulator.create_bucket("one")
     assert client.put("one", "a", b"1234567890").status == 200
+
+
+def test_a_bucket_that_comes_while_it_goes_has_its_domain(make: MakeClient) -> None:
+    client = make()
+
+    def come() -> str:
+        while True:
+            with suppress(QiniuError):  # it is there still
+                return client.simulator.create_bucket("one")
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            client.simulator.create_bucket("one")
+            for _ in range(60):
+                for number in range(2000):  # to go takes time
+                    client.simulator.bind_domain("one", f"{number}.example.org")
+                coming = pool.submit(come)
+                assert client.manage("/drop/one").status == 200
+                domain = coming.result()
+                assert client.manage("/v2/domains?tbl=one").json == [domain]
+                assert client.get("one", "a").status == 404
+    finally:
+        sys.setswitchinterval(interval)
+
+
+@pytest.mark.parametrize("target", ["/mkbucketv3/two", "/drop/one", "/private?bucket=one&private=1"])
+def test_buckets_are_changed_by_post_alone(make: MakeClient, target: str) -> None:
+    client = make()
+    client.simulator.create_bucket("one")
+    assert client.manage(target, method="GET").status == 405
+    assert [bucket["tbl"] for bucket in client.manage("/v3/buckets").json] == ["one"]
+    assert client.manage("/v2/bucketInfo?bucket=one").json["private"] == 0
+    assert client.manage(target).status == 200
 
 
 @pytest.mark.parametrize("place", ["query", "form"])
@@ -361,6 +394,16 @@ def test_a_batch_that_goes_well(shared: Client, bucket: str) -> None:
     assert shared.batch(f"delete/{entry(bucket, 'a')}").status == 200
 
 
+def test_a_batch_says_that_it_is_a_form(shared: Client, bucket: str) -> None:
+    shared.put(bucket, "a")
+    body = f"op={quote('delete/' + entry(bucket, 'a'))}".encode()
+    for kind in ("text/plain", "application/json", "multipart/form-data; boundary=b"):
+        assert shared.manage("/batch", body, kind=kind).status == 400
+    assert shared.stat(bucket, "a").status == 200
+    assert shared.manage("/batch", body, kind=f"{FORM}; charset=utf-8").status == 200
+    assert shared.stat(bucket, "a").status == 612
+
+
 def test_a_batch_has_its_limit(shared: Client, bucket: str) -> None:
     operation = f"delete/{entry(bucket, 'a')}"
     answer = shared.batch(*[operation] * 1000)
@@ -513,30 +556,43 @@ def test_what_is_late_is_late_each_time(make: MakeClient) -> None:
     assert client.list("bucket").json["items"] == []
 
 
-def test_base64_is_url_safe(make: MakeClient) -> None:
+def test_base64_is_url_safe(shared: Client, bucket: str) -> None:
+    assert shared.put(bucket, "a>>>").status == 200
+    right = entry(bucket, "a>>>")
+    usual = right.replace("-", "+")
+    assert shared.manage(f"/stat/{right}", method="GET").status == 200
+    for wrong in (
+        usual,
+        f"!!{right}",
+        f"{right[:5]}*{right[5:]}",
+        f"{right}a",
+        f"{right[:8]}={right[8:]}",
+    ):
+        assert shared.manage(f"/stat/{wrong}", method="GET").status == 400
+    assert usual != right
+
+
+def test_metadata_that_two_change_at_a_time_keeps_both(make: MakeClient) -> None:
     client = make()
     client.simulator.create_bucket("bucket")
-    client.put("bucket", "a>>>~")
-    standard = b64encode(b"bucket:a>>>~").decode()
-    assert "+" in standard
-    assert client.stat("bucket", "a>>>~").status == 200
-    for wrong in (standard, "!!" + entry("bucket", "a>>>~"), entry("bucket", "a>>>~") + "*"):
-        assert client.manage(f"/stat/{quote(wrong, safe='')}", method="GET").status == 400
-
-
-def test_metadata_that_two_change_at_a_time_keeps_both() -> None:
-    storage = Storage(QiniuLimits(), QiniuQuirks(), QiniuClock())
-    storage.create_bucket("bucket", "z0", private=False)
-    storage.put("bucket", "a", Content.of(b"data"), overwrite=True, mime="text/plain")
-    objects, at = Objects(storage), entry("bucket", "a")
+    client.put("bucket", "a")
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        with ThreadPoolExecutor(2) as pool:
-            for n in range(300):
-                words = [["chgm", at, f"x-qn-meta-{side}{n}", encoded("1")] for side in "ab"]
-                list(pool.map(objects.act, words))
-                assert {f"a{n}", f"b{n}"} <= set(storage.find("bucket", "a").metadata)
-                storage.change("bucket", "a", metadata={})
+        for n in range(60):
+            at = entry("bucket", "a")
+            paths = [f"/chgm/{at}/x-qn-meta-{side}{n}/{encoded('1')}" for side in "ab"]
+
+            def change(path: str) -> int:
+                own = Client(client.simulator)
+                try:
+                    return own.manage(path).status
+                finally:
+                    own.close()
+
+            with ThreadPoolExecutor(2) as pool:
+                assert list(pool.map(change, paths)) == [200, 200]
+            kept = client.stat("bucket", "a").json["x-qn-meta"]
+            assert {f"a{n}", f"b{n}"} <= set(kept)
     finally:
         sys.setswitchinterval(interval)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import zlib
 from base64 import b64decode
@@ -478,8 +479,15 @@ def test_completions_are_checked(small: Client, wrong: Callable[[Any], Any]) -> 
 @pytest.mark.parametrize("name", ["metadata", "customVars"])
 def test_values_of_a_completion_are_texts(small: Client, name: str, value: object) -> None:
     upload, parts = begun(small, b"11111111")
-    wrong: dict[str, Any] = {name: {"x-qn-meta-a": value}}
-    assert complete(small, upload, parts, **wrong).status == 400
+    body = json.dumps({"parts": parts, name: {"x-qn-meta-a": value}}).encode()
+    assert small.parts("POST", "bucket", "a", f"/{upload}", body).status == 400
+    assert complete(small, upload, parts).status == 200
+
+
+def test_a_completion_that_is_nested_too_deeply(small: Client) -> None:
+    upload, parts = begun(small, b"11111111")
+    body = b'{"parts":' + b"[" * 100_000
+    assert small.parts("POST", "bucket", "a", f"/{upload}", body).status == 400
     assert complete(small, upload, parts).status == 200
 
 
@@ -640,3 +648,45 @@ def test_blocks_are_checked(small: Client) -> None:
     context = post(small, "/mkblk/4", b"1234").json["ctx"]
     small.simulator.clock.advance(DAY + 1)
     assert post(small, f"/mkfile/4/key/{encoded('a')}", context.encode()).status == 701
+
+
+def test_blocks_of_a_file_are_whole_and_of_4_mib(make: MakeClient) -> None:
+    client = make()
+    client.simulator.create_bucket("bucket")
+
+    def block(size: int, data: bytes) -> str:
+        return str(post(client, f"/mkblk/{size}", data).json["ctx"])
+
+    def file(size: int, *contexts: str) -> Answer:
+        return post(client, f"/mkfile/{size}/key/{encoded('a')}", ",".join(contexts).encode())
+
+    full, last, half = block(4 * MIB, bytes(4 * MIB)), block(3, b"end"), block(4, b"123")
+    assert file(3, half).status == 400
+    assert file(4 * MIB + 3, last, full).status == 400
+    assert client.stat("bucket", "a").status == 612
+    assert file(4 * MIB + 3, full, last).status == 200
+    assert client.get("bucket", "a").body == bytes(4 * MIB) + b"end"
+
+
+@pytest.mark.parametrize("target", ["/", "/mkblk/4", "/bput/ctx/0", "/mkfile/0/key/YQ==", "part"])
+def test_data_says_how_long_it_is(small: Client, target: str) -> None:
+    method, chunked = "POST", {"Transfer-Encoding": "chunked"}
+    if target == "part":
+        upload, _ = begun(small)
+        method, target = "PUT", f"/buckets/bucket/objects/{encoded('a')}/uploads/{upload}/1"
+
+    def send(**headers: str) -> int:
+        connection = http.client.HTTPConnection(small.simulator.upload_host, timeout=20)
+        connection.putrequest(method, target)
+        token = small.token("bucket", "a")
+        for name, value in {"Authorization": f"UpToken {token}", **headers}.items():
+            connection.putheader(name, value)
+        connection.endheaders(b"0\r\n\r\n" if headers == chunked else None)
+        try:
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    assert send() == 411
+    assert send(**chunked) not in (411, 500)
+    assert send(**{"Content-Length": "0"}) not in (411, 500)
