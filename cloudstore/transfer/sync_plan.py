@@ -172,6 +172,8 @@ class SyncRules:
 
     def ignores_any_of(self, path: str) -> bool:
         """Whether a file is left out, by itself or with a folder above it."""
+        if not (self._name_patterns or self._path_patterns):
+            return not self._include_hidden and (path.startswith(".") or "/." in path)
         parts = path.split("/")
         return any(self.ignores("/".join(parts[: n + 1])) for n in range(len(parts)))
 
@@ -183,7 +185,8 @@ def folder_prefix(prefix: str) -> str:
 
 def is_safe_path(path: str) -> bool:
     """Whether a key can be a file below a folder: it leads nowhere else, and is that path exactly."""
-    return "\x00" not in path and all(part not in ("", ".", "..") for part in path.split("/"))
+    framed = f"/{path}/"
+    return not ("//" in framed or "/./" in framed or "/../" in framed or "\x00" in path)
 
 
 def decide(rules: SyncRules, source: SyncEntry | None, target: SyncEntry | None) -> SyncAction:
