@@ -21,7 +21,6 @@ from ..errors import (
 )
 from ..media_types import guess_content_type
 from ..object import Object
-from ..options import WriteOptions
 from ..transfer.sync_plan import is_safe_path
 from .addresses import LocalPath, Place, Remote
 from .session import Session, write_out
@@ -153,28 +152,15 @@ def _out(session: Session, source: Remote, tell: Tell) -> Copied:
 
 
 def _across(session: Session, source: Remote, target: Remote, tell: Tell) -> Copied:
-    store = session.store_of(source)
-    if source.profile == target.profile and store.capabilities.copy:
-        found = store.head_object(source.bucket, source.key)
-        store.copy_object(source.bucket, source.key, target.bucket, target.key)
-        tell(found.size, found.size)
-        return Copied(found.etag, found.size)
-    with store.get_object(source.bucket, source.key) as found:
-        session.store_of(target).create_object(
-            target.bucket, target.key, _chunks(found, tell), **_head_of(found)
-        )
-        return Copied(found.etag, found.size)
-
-
-def _head_of(found: Object) -> WriteOptions:
-    """What is stored beside the bytes, for another store; None would be a default of its own."""
-    return {
-        "content_type": found.content_type,
-        "content_encoding": found.content_encoding,
-        "cache_control": found.cache_control,
-        "content_disposition": found.content_disposition,
-        "metadata": found.metadata,
-    }
+    """By the vendor, or as a stream; a source that changes after the look is not deleted by a move."""
+    store, other = session.store_of(source), session.store_of(target)
+    found = store.head_object(source.bucket, source.key)
+    tell(0, found.size)
+    store.bucket(source.bucket).copy_to(
+        source.key, other.bucket(target.bucket), target.key, progress=tell
+    )
+    tell(found.size, found.size)
+    return Copied(found.etag, found.size)
 
 
 def _chunks(found: Object, tell: Tell) -> Iterator[bytes]:
