@@ -55,7 +55,8 @@ class BulkVerbs:
 
         Args:
             objects: a mapping of keys to data, or any iterable of ``(key, data)`` or ``(key, data,
-                options)``; it is asked for more only as objects are written, so it may be endless.
+                options)``; it is asked for more only as objects are written, so it may be endless. Data
+                that can be read once only lie in memory by up to a part for each that is under way.
             on_result: told each object as it is written or fails, in that order; what it raises stops
                 the rest.
             max_concurrency: how many are under way at a time.
