@@ -1,7 +1,7 @@
 """Many small objects: `create_objects` and `get_objects` beside other libraries' asyncio faces.
 
 ``python -m benchmarks.bulk`` has each write and read the same number of objects of 1 KiB, 64 at a time:
-the others by 64 tasks, which share the work, because none of them has a verb for many objects. They take
+the others by 64 tasks, which share the work, because they have no verb for many objects. They take
 turns on one server, and the best of several rounds counts; the bar is the fastest peer's objects a
 second.
 """
