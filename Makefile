@@ -9,7 +9,7 @@
 
 # The first of these that runs is taken: a name on the path may be there and fail, as a shim does.
 PYTHON = python3.14 python3.13 python3.12 python3.11 python3
-WORKERS = 2
+WORKERS = 3
 # Options of `python -m benchmarks`; --help lists them.
 BENCH =
 # For each target.
@@ -62,7 +62,7 @@ docs: $(VENV)/dev
 	@echo "The documentation is build/docs/index.html"
 
 conformance: $(VENV)/dev
-	$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal tests/conformance/whole.py
+	$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal tests/conformance/whole.py tests/soak/whole.py
 
 matrix: $(VENV)/dev
 	$(RUN) -m pytest -q -n $(WORKERS) --dist worksteal --write-evidence

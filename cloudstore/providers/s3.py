@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import SplitResult
 
-from ..bodies import HASHED_AT_ONCE, Payload
+from ..bodies import Payload
 from ..config import Config, Secret
 from ..driver import (
     Call,
@@ -356,12 +356,9 @@ class S3Driver(AdministeredS3):
             self._hash(headers, payload, promised)
 
     def _hash(self, headers: dict[str, str], payload: Payload, promised: Mapping[str, str]) -> None:
+        # What is signed as well, because `authorize` must not wait for a file.
         signed = self._scheme == "http"
-        if payload.size > HASHED_AT_ONCE and signed and self._preset.crc32 and not promised:
-            payload.hash_by("crc32", "sha256")  # reads it once
-        headers.update(messages.digest_headers(payload, promised, crc32=self._preset.crc32))
-        if signed:
-            payload.digest("sha256")  # here, because `authorize` must not wait for a file
+        headers |= messages.digest_headers(payload, promised, crc32=self._preset.crc32, signed=signed)
 
     # --- buckets ---
 

@@ -16,7 +16,7 @@ from datetime import datetime
 from types import MappingProxyType
 from urllib.parse import unquote_plus
 
-from ..bodies import BytesBody, BytesPayload, Payload
+from ..bodies import HASHED_AT_ONCE, BytesBody, BytesPayload, Payload
 from ..driver import GetResult, Response
 from ..errors import InvalidArgumentError, TooLargeError, UnexpectedResponseError
 from ..listing import page_token, token_position
@@ -185,8 +185,10 @@ def base64_digest(digest: str) -> str:
     return binascii.b2a_base64(bytes.fromhex(digest), newline=False).decode("ascii")
 
 
-def digest_headers(payload: Payload, promised: Mapping[str, str], *, crc32: bool) -> dict[str, str]:
-    """The checksums by which the vendor verifies a body.
+def digest_headers(
+    payload: Payload, promised: Mapping[str, str], *, crc32: bool, signed: bool = False
+) -> dict[str, str]:
+    """The checksums by which the vendor verifies a body; of one that is signed, finds the SHA-256, too.
 
     Of the algorithms that S3 added, a request may carry one; what else was promised is checked here,
     against the body that the one protects. Reads the payload.
@@ -194,6 +196,10 @@ def digest_headers(payload: Payload, promised: Mapping[str, str], *, crc32: bool
     Raises:
         ChecksumMismatchError
     """
+    if signed and crc32 and not promised and payload.size > HASHED_AT_ONCE:
+        payload.hash_by("crc32", "sha256")  # reads it once
+    elif signed:
+        payload.digest("sha256")
     headers: dict[str, str] = {}
     rest = dict(promised)
     added = "crc32" if crc32 else None

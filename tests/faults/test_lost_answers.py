@@ -22,6 +22,7 @@ from cloudstore import (
 from cloudstore.testing import Fault
 from tests.faults.stage import ATTEMPTS, Stage, content
 from tests.faults.vendors import PART
+from tests.wire.server import wait_until
 
 LARGE = bytes(range(256)) * (PART // 256) * 4 + b"the end"
 IN_PARTS = TransferConfig(part_size=PART, multipart_threshold=PART)
@@ -289,7 +290,9 @@ def test_bucket_that_is_gone_in_the_end_was_deleted(
 def test_missing_bucket_is_missing(stage: Stage, store: Store, new_bucket: str) -> None:
     """Also to whoever had to ask twice, where no answer was lost."""
     stage.proxy.reset_connections()
-    time.sleep(0.05)  # or a request could still go out on the connection that is being reset
+    # Or a request could still go out on the connection that is being reset.
+    wait_until(lambda: stage.proxy.open_connections == 0)
+    time.sleep(0.05)
     stage.inject(Fault(answer=b"HTTP/1.1 429 Slow Down\r\ncontent-length: 0\r\n\r\n"), times=1)
     with stage.fails(BucketNotFoundError, "delete_bucket", key=None, outcome="not_applied"):
         store.delete_bucket(new_bucket)

@@ -163,7 +163,7 @@ def test_no_write_is_lost_while_its_bucket_is_deleted_and_created(tmp_path: Path
         end = time.monotonic() + 30
         with Store(LocalConfig(tmp_path)) as store:
             tries = 0
-            while (tries < 300 or not seen) and time.monotonic() < end:
+            while (tries < 300 or not seen or not written) and time.monotonic() < end:
                 tries += 1
                 try:
                     store.delete_bucket("b")
@@ -174,15 +174,16 @@ def test_no_write_is_lost_while_its_bucket_is_deleted_and_created(tmp_path: Path
 
     with Store(LocalConfig(tmp_path)) as store:
         store.create_bucket("b")
+        written: list[str] = []
         thread = threading.Thread(target=flip)
         thread.start()
-        written = lost = 0
+        lost = 0
         while thread.is_alive():
             try:
                 store.create_object("b", key, "x")
             except BucketNotFoundError:
                 continue
-            written += 1
+            written.append(key)
             # Not empty any more: from here on nobody can delete the bucket.
             try:
                 store.get_object("b", key)

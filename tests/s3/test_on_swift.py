@@ -1,7 +1,7 @@
-"""The contract on OpenStack Swift's own S3 API: but for keys, handles and engines, and on one face for
-the most.
+"""The contract on OpenStack Swift's own S3 API, but for themes that ask nothing of the driver itself.
 
-Swift is slow. The rest is proven on ministack, under wrappers as well, and here by `make conformance`.
+Swift is slow, so the most is on one face. The rest is proven on ministack, under wrappers as well, and
+here by `make conformance`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from cloudstore.testing import ConformanceSuite
 from cloudstore.testing.conformance import ConformanceTests
 from cloudstore.testing.conformance.account import Account
 from cloudstore.testing.conformance.checksums import ChecksumTests
+from cloudstore.testing.conformance.concurrency import ConcurrencyTests
 from cloudstore.testing.conformance.conditions import ConditionTests
 from cloudstore.testing.conformance.copies import CopyTests
 from cloudstore.testing.conformance.handles import HandleTests
 from cloudstore.testing.conformance.keys import KeyTests
+from cloudstore.testing.conformance.lifecycle import LifecycleTests
 from cloudstore.testing.conformance.multipart import MultipartTests
 from cloudstore.testing.conformance.writers import WriterTests
 from tests.conformance.faces import ENGINES, OnAsyncio, OnThreads
@@ -30,7 +32,9 @@ def harness(swift: Swift) -> SwiftHarness:
 
 
 THEMES: tuple[type[ConformanceTests], ...] = tuple(
-    theme for theme in ConformanceSuite.__bases__ if theme not in (KeyTests, HandleTests, *ENGINES)
+    theme
+    for theme in ConformanceSuite.__bases__
+    if theme not in (KeyTests, HandleTests, ConcurrencyTests, LifecycleTests, *ENGINES)
 )
 
 

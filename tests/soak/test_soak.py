@@ -71,8 +71,13 @@ def test_soak(name: str) -> None:
     assert json.loads(json.dumps(report.as_json()))["connections_faulted"] == report.hits
 
 
-@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.driver.__name__)
+@pytest.mark.parametrize("broken", BROKEN[::2], ids=lambda broken: broken.driver.__name__)
 def test_a_broken_driver_is_found_out(s3: Vendor, broken: Broken) -> None:
+    """Every other one: `make conformance` has the rest (`whole.py`)."""
+    find_out(s3, broken)
+
+
+def find_out(s3: Vendor, broken: Broken) -> None:
     rate = 0.5 if broken.faults else 0.0
     report = Soak(s3, replace(HASTE, change=broken.driver, rate=rate, kinds=broken.faults)).run()
     print(report.violation)
