@@ -21,6 +21,7 @@ from cloudstore.testing import ConformanceSuite, FailoverDriver, Harness, PassTh
 from cloudstore.testing.conformance.concurrency import ConcurrencyTests
 from cloudstore.testing.conformance.conditions import ConditionTests
 from cloudstore.testing.conformance.copies import CopyTests
+from cloudstore.testing.conformance.listing import ListingTests
 from cloudstore.testing.conformance.metadata import MetadataTests
 from cloudstore.testing.conformance.multipart import MultipartTests
 from cloudstore.testing.conformance.reading import ReadingTests
@@ -148,7 +149,18 @@ def qiniu() -> Iterator[QiniuSimulator]:
         yield simulator
 
 
-class TestSwiftAndQiniu(OnAsyncio, *WITHOUT_KEYS):  # type: ignore[misc]
+class TestSwiftAndQiniu(
+    OnAsyncio,
+    ConditionTests,
+    CopyTests,
+    ListingTests,
+    MetadataTests,
+    MultipartTests,
+    ReadingTests,
+    WriterTests,
+):
+    """What goes over more than one request; the rest of the contract is in `make conformance`."""
+
     @pytest.fixture(scope="session")
     @staticmethod
     def harness(swift: Swift, qiniu: QiniuSimulator) -> Harness:
@@ -158,7 +170,7 @@ class TestSwiftAndQiniu(OnAsyncio, *WITHOUT_KEYS):  # type: ignore[misc]
 class TestS3AndSwift(
     OnThreads, ConditionTests, CopyTests, MetadataTests, MultipartTests, ReadingTests, WriterTests
 ):
-    """What goes over more than one request; the rest of the contract is in `make conformance`."""
+    """The same, but for listings."""
 
     @pytest.fixture(scope="session")
     @staticmethod

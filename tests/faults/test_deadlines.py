@@ -27,7 +27,7 @@ from tests.faults.vendors import PART, Vendor
 from tests.wire.server import Hook, Peer, Scripted, Seen, keep_answering, ok, wait_until
 from tests.wire.test_waiting import swallowed
 
-TIMEOUT = 0.3
+TIMEOUT = 0.5
 MIB = 1024 * 1024
 LARGE = random.Random(9).randbytes(16 * MIB)
 """More than the buffers on the way to a server take."""
