@@ -9,6 +9,7 @@
 
 # The first of these that runs is taken: a name on the path may be there and fail, as a shim does.
 PYTHON = python3.14 python3.13 python3.12 python3.11 python3
+# More than the two cores of a small machine: many tests wait.
 WORKERS = 3
 # Options of `python -m benchmarks`; --help lists them.
 BENCH =

@@ -12,15 +12,14 @@ from itertools import chain
 from threading import Event
 from typing import TypeVar
 
-from ..errors import AuthenticationError, BucketNotFoundError, CloudStoreError, StoreClosedError
+from ..errors import CloudStoreError
+from ..transfer.bulk import FATAL
 
 __all__ = ["AT_ONCE", "CancelledError", "Outcome", "side_by_side"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 AT_ONCE = 8
-FATAL = (AuthenticationError, BucketNotFoundError, StoreClosedError)
-"""Errors that all others would have, too."""
 Failure = CloudStoreError | OSError
 Outcome = tuple[T, R | None, Failure | None]
 """An item, and what came of it: a result or an error."""

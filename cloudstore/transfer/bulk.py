@@ -6,13 +6,23 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ..errors import CloudStoreError, InvalidArgumentError, PartialFailureError
+from ..errors import (
+    AuthenticationError,
+    BucketNotFoundError,
+    CloudStoreError,
+    InvalidArgumentError,
+    PartialFailureError,
+    StoreClosedError,
+)
 
-__all__ = ["BULK_CONCURRENCY", "BulkResult", "Outcomes", "checked_keys", "pairs"]
+__all__ = ["BULK_CONCURRENCY", "FATAL", "BulkResult", "Outcomes", "checked_keys", "pairs"]
 
 T = TypeVar("T")
 V = TypeVar("V")
 W = TypeVar("W")
+
+FATAL = (AuthenticationError, BucketNotFoundError, StoreClosedError)
+"""Errors that every other item of the same work would have, too."""
 
 BULK_CONCURRENCY = 64
 """How many small objects are under way at a time: as many as connections are kept (`Config`)."""

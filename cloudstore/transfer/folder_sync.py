@@ -9,7 +9,6 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..checksums import new_hasher
@@ -77,10 +76,7 @@ class FolderSync(SyncRun):
         self._folders: set[str] = set()
 
     async def _begin(self) -> None:
-        store, operations = self._store, self._store._operations
-        ctx = store._context(self._operation, self._bucket, None, self._timeout)
-        check = partial(operations.put_options, self._options)
-        await store._run(ctx, operations.check_many(ctx, self._bucket, check))
+        await self._refuse_wrong(self._store, self._bucket, self._options)
         if not self._up and not self._dry_run:
             await _in_thread(os.makedirs, self._folder, 0o777, True)
 

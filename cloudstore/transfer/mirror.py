@@ -17,9 +17,10 @@ from ..config import Config
 from ..errors import CloudStoreError, InvalidArgumentError, ObjectNotFoundError, PartialFailureError
 from ..reading import VERIFY_WITH
 from .between_stores import MemoryBudget, copy_between
+from .bulk import FATAL
 from .side_by_side import side_by_side
-from .sync_plan import Act, SyncAction, SyncEntry, SyncRules, act_of_unlike
-from .sync_run import FATAL, OnJobProgress, SyncRun, entry_of, listed
+from .sync_plan import Act, SyncAction, SyncEntry, SyncRules, SyncSummary, act_of_unlike
+from .sync_run import OnJobProgress, SyncRun, entry_of, listed
 
 if TYPE_CHECKING:
     from ..aio import AsyncStore
@@ -86,7 +87,7 @@ class Mirror(SyncRun):
         self._guests = guests
         self._memory = MemoryBudget()
 
-    async def run(self) -> Any:
+    async def run(self) -> SyncSummary:
         """See `SyncRun.run`."""
         try:
             return await super().run()
@@ -96,10 +97,7 @@ class Mirror(SyncRun):
 
     async def _begin(self) -> None:
         store, bucket = self._target.store, self._target.bucket
-        operations = store._operations
-        ctx = store._context(self._operation, bucket, None, self._timeout)
-        check = lambda: operations.put_options(self._options)  # noqa: E731 - of the line's length
-        await store._run(ctx, operations.check_many(ctx, bucket, check))
+        await self._refuse_wrong(store, bucket, self._options)
         await store.get_bucket(bucket, timeout=self._timeout)
 
     def _sources(self) -> AsyncGenerator[SyncEntry, None]:

@@ -10,17 +10,16 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
-    AuthenticationError,
-    BucketNotFoundError,
     CloudStoreError,
     LocalFileError,
     PartialFailureError,
-    StoreClosedError,
 )
 from ..model import ListOptions, ObjectInfo, Page
+from .bulk import FATAL
 from .job import JobProgress
 from .side_by_side import side_by_side
 from .sync_plan import Act, SyncAction, SyncEntry, SyncRules, SyncSummary, decide
@@ -32,8 +31,6 @@ __all__ = ["OnJobProgress", "SyncRun", "entry_of", "listed"]
 
 OnJobProgress = Callable[[JobProgress], None]
 DELETED_AT_ONCE = 1000
-FATAL = (AuthenticationError, BucketNotFoundError, StoreClosedError)
-"""Errors that every other path would have, too."""
 
 
 class SyncRun(ABC):
@@ -101,6 +98,13 @@ class SyncRun(ABC):
     @abstractmethod
     async def _begin(self) -> None:
         """Refuses what would be refused for each path, and prepares the target."""
+
+    async def _refuse_wrong(self, store: AsyncStore, bucket: str, options: Mapping[str, Any]) -> None:
+        """Refuses options that no object there could have."""
+        operations = store._operations
+        ctx = store._context(self._operation, bucket, None, self._timeout)
+        check = partial(operations.put_options, options)
+        await store._run(ctx, operations.check_many(ctx, bucket, check))
 
     @abstractmethod
     def _sources(self) -> AsyncGenerator[SyncEntry, None]:
