@@ -31,6 +31,8 @@ Tap = Callable[[int, Literal["up", "down"], bytes], None]
 """Told the number of a connection, from 1, a way, and bytes: what a client sent, before any fault, and
 what was passed on to it. It runs in the proxy's thread."""
 PIECE_BYTES = 64 * 1024
+BACKLOG = 128
+"""Connections that wait to be accepted."""
 SLICES_PER_SECOND = 50
 """A throttled stream moves in so many pieces a second."""
 CLOSE_SECONDS = 10.0
@@ -140,24 +142,13 @@ class FaultProxy:
         self._relays: set[_Relay] = set()
         self._closed = False
         self.counts = FaultCounts()
-        self._loop = asyncio.new_event_loop()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+        self._listener.setblocking(False)
+        self.port: int = self._listener.getsockname()[1]
+        self._loop = asyncio.SelectorEventLoop()
+        self._loop.add_reader(self._listener, self._take_connection)
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
         self._thread.start()
-        try:
-            self._server = self._call(
-                asyncio.start_server(
-                    self._accept,
-                    "127.0.0.1",
-                    0,
-                    ssl=tls,
-                    limit=PIECE_BYTES,
-                    ssl_handshake_timeout=None if tls is None else HANDSHAKE_SECONDS,
-                )
-            )
-        except BaseException:
-            self._stop_thread()
-            raise
-        self.port: int = self._server.sockets[0].getsockname()[1]
 
     @property
     def url(self) -> str:
@@ -220,7 +211,9 @@ class FaultProxy:
         if not self._closed:
             self._closed = True
             self._call(self._shut_down())
-            self._stop_thread()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
 
     def __enter__(self) -> Self:
         return self
@@ -234,13 +227,9 @@ class FaultProxy:
     def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(CLOSE_SECONDS)
 
-    def _stop_thread(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
     async def _shut_down(self) -> None:
-        self._server.close()
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
         # A task of asyncio's that is cancelled in a TLS handshake would leave its socket open: it ends
         # with its client, or by the handshake's timeout.
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
@@ -258,6 +247,25 @@ class FaultProxy:
             self._left -= 1
         self.counts.hits += 1
         return self._fault
+
+    def _take_connection(self) -> None:
+        # Not by asyncio's server: what that accepts in the round in which it is closed stays open.
+        with suppress(OSError):  # the client has gone
+            sock, _ = self._listener.accept()
+            sock.setblocking(False)
+            self._loop.create_task(self._admit(sock))
+
+    async def _admit(self, sock: socket.socket) -> None:
+        reader = asyncio.StreamReader(PIECE_BYTES)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        with suppress(OSError):  # no TLS, or not ours
+            transport, _ = await self._loop.connect_accepted_socket(
+                lambda: protocol,
+                sock,
+                ssl=self._tls,
+                ssl_handshake_timeout=None if self._tls is None else HANDSHAKE_SECONDS,
+            )
+            self._accept(reader, asyncio.StreamWriter(transport, protocol, reader, self._loop))
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._closed:

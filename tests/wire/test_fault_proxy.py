@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -383,6 +383,25 @@ def test_close_ends_everything(serve: Serve) -> None:
     wait_until(lambda: threading.active_count() <= before)
     with pytest.raises(ConnectionRefusedError), client(proxy):
         pass
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_what_connects_while_it_is_closed_is_closed_too(serve: Serve, tls: bool) -> None:
+    server = serve(lambda peer: peer.wait_for_end())
+    context = server_context(trustme.CA()) if tls else None
+    proxy = FaultProxy("127.0.0.1", server.port, tls=context)
+    busy, go_on = threading.Event(), threading.Event()
+    proxy._loop.call_soon_threadsafe(busy.set)
+    proxy._loop.call_soon_threadsafe(go_on.wait, 20)
+    assert busy.wait(20)
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(client(proxy)) for _ in range(3)]
+        closing = threading.Thread(target=proxy.close)
+        closing.start()
+        wait_until(lambda: proxy._closed)
+        go_on.set()
+        closing.join(20)
+        assert [read_all(sock)[0] for sock in sockets] == [b""] * 3
 
 
 # --- the engines through it ---
