@@ -61,7 +61,8 @@ class Fault:
         lose_answer: the request reaches the server; as soon as an answer comes, the client's connection
             is reset. Interim answers (1xx, such as to ``Expect: 100-continue``) pass.
         answer: sent to the client in the server's stead, after the head of its request; then the
-            connection is closed. A connection that is open already is reset at its next byte.
+            connection is closed, which the answer should say (``connection: close``), or the client
+            may be quicker with its next request. An open connection is reset at its next byte.
         flip_down_at, flip_up_at: the byte of this number, from 0, comes with all its bits turned over.
         when: a connection meets the fault only once a piece of what the client sends has these bytes
             in it, such as ``b"PUT "``; not for `refuse` and `answer`.
@@ -257,15 +258,13 @@ class FaultProxy:
 
     async def _admit(self, sock: socket.socket) -> None:
         reader = asyncio.StreamReader(PIECE_BYTES)
-        protocol = asyncio.StreamReaderProtocol(reader)
         with suppress(OSError):  # no TLS, or not ours
-            transport, _ = await self._loop.connect_accepted_socket(
-                lambda: protocol,
+            await self._loop.connect_accepted_socket(
+                lambda: asyncio.StreamReaderProtocol(reader, self._accept),
                 sock,
                 ssl=self._tls,
                 ssl_handshake_timeout=None if self._tls is None else HANDSHAKE_SECONDS,
             )
-            self._accept(reader, asyncio.StreamWriter(transport, protocol, reader, self._loop))
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._closed:

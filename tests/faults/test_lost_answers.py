@@ -287,13 +287,16 @@ def test_bucket_that_is_gone_in_the_end_was_deleted(
     assert not direct.bucket_exists(new_bucket)
 
 
+SLOW_DOWN = b"HTTP/1.1 429 Slow Down\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
 def test_missing_bucket_is_missing(stage: Stage, store: Store, new_bucket: str) -> None:
     """Also to whoever had to ask twice, where no answer was lost."""
     stage.proxy.reset_connections()
     # Or a request could still go out on the connection that is being reset.
     wait_until(lambda: stage.proxy.open_connections == 0)
     time.sleep(0.05)
-    stage.inject(Fault(answer=b"HTTP/1.1 429 Slow Down\r\ncontent-length: 0\r\n\r\n"), times=1)
+    stage.inject(Fault(answer=SLOW_DOWN), times=1)
     with stage.fails(BucketNotFoundError, "delete_bucket", key=None, outcome="not_applied"):
         store.delete_bucket(new_bucket)
     assert stage.retries == 1
