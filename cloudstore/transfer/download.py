@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from ..checksums import Hasher, JoinedCrc32, new_hasher
@@ -17,14 +19,16 @@ from ..model import ObjectInfo
 from ..policy import TransferConfig
 from ..reading import VERIFY_WITH, ObjectReader
 from .partial_file import PartialFile
-from .plan import Region, Regions
+from .plan import Region, Regions, Stretches
 from .progress import Progress, Tally
-from .window import Window
+from .window import Pace, Window
 
 __all__ = ["download_to_file"]
 
 BUFFER_SIZE = 1024 * 1024
 """Bytes that are received before they are written."""
+AT_ONCE = 2
+"""Parts, until their pace is known: one has come with the first answer."""
 JOURNAL_FORMAT = 1
 
 
@@ -136,21 +140,22 @@ class _Download:
         reader = ObjectReader(
             self._driver, lambda: self._ctx, self._bucket, self._key, self._opened.info, self._opened
         )
-        yield from self._copy(file, reader, Region(1, 0, self._size))
+        try:
+            yield from self._copy(file, reader, Region(1, 0, self._size), _buffer_for(self._size))
+        finally:
+            reader.close()
 
     def _fill_in_parts(self, file: PartialFile) -> Flow[None]:
         check = _Check(self._ctx, self._opened, self.parts, file)
         if file.noted:
             self._tally.add(sum(self.parts.numbered(number).size for number in file.noted))
-        window, most = Window(), self._transfer.max_concurrency
+        window, pace = Window(), Pace(self._ctx.clock, AT_ONCE, self._transfer.max_concurrency)
+        streams = _Streams(self._reader_of, Stretches(self.parts, file.noted))
         try:
-            for region in self.parts:
-                if region.number not in file.noted:
-                    yield from window.start(self._fetch(file, check, region))
-                yield from window.wait(most - 1)
-                yield from check.advance()
-            while len(window):
-                yield from window.wait(len(window) - 1)
+            while (stream := streams.next(pace.most)) or len(window):
+                if stream is not None:
+                    yield from window.start(self._fetch(file, check, stream, streams, pace))
+                yield from window.wait(pace.most - 1 if stream else len(window) - 1)
                 yield from check.advance()
             yield from check.finish()
         except GeneratorExit:
@@ -158,39 +163,51 @@ class _Download:
         except BaseException:
             yield from window.end()
             raise
+        finally:
+            streams.close()
 
-    def _fetch(self, file: PartialFile, check: _Check, region: Region) -> Flow[None]:
-        """Reads a part, the first one from the answer that is there already."""
-        opened = self._opened
-        reader = ObjectReader.of_region(
+    def _reader_of(self, stretch: deque[Region]) -> ObjectReader:
+        """Reads parts by one request, the first ones by the answer that is there already."""
+        opened, first, last = self._opened, stretch[0], stretch[-1]
+        return ObjectReader.of_region(
             self._driver,
             self._ctx,
             self._bucket,
             self._key,
             opened.info,
-            opened.start + region.offset,
-            opened.start + region.offset + region.size,
-            opened.body if region.number == 1 else None,
+            opened.start + first.offset,
+            opened.start + last.offset + last.size,
+            opened.body if first.number == 1 else None,
         )
-        crc32 = yield from self._copy(file, reader, region)
+
+    def _fetch(
+        self, file: PartialFile, check: _Check, stream: _Stream, streams: _Streams, pace: Pace
+    ) -> Flow[None]:
+        """Reads the next part of a stream, which is free for the one after it then."""
+        region = stream.current
+        copied = self._copy(file, stream.reader, region, stream.buffer)
+        crc32 = yield from pace.timed(copied, region.size)
         if file.has_journal:
             yield Call(None, self._ctx, file.note, region.number, crc32)
         check.note(region.number, crc32)
+        streams.idle.append(stream)
 
-    def _copy(self, file: PartialFile, reader: ObjectReader, region: Region) -> Flow[int]:
-        """Copies all that a reader has to the region's place; returns its CRC-32."""
-        buffer = memoryview(bytearray(min(BUFFER_SIZE, max(1, region.size))))
+    def _copy(
+        self, file: PartialFile, reader: ObjectReader, region: Region, buffer: memoryview
+    ) -> Flow[int]:
+        """Copies what a reader has next to the region's place; returns its CRC-32."""
         done = crc32 = 0
-        try:
-            while done < region.size:
-                count = yield from _fill(reader, buffer[: region.size - done])
-                at = region.offset + done
-                crc32 = yield Call(None, self._ctx, file.write, buffer[:count], at, crc32)
-                done += count
-                self._tally.add(count)
-        finally:
-            reader.close()
+        while done < region.size:
+            count = yield from _fill(reader, buffer[: region.size - done])
+            at = region.offset + done
+            crc32 = yield Call(None, self._ctx, file.write, buffer[:count], at, crc32)
+            done += count
+            self._tally.add(count)
         return crc32
+
+
+def _buffer_for(size: int) -> memoryview:
+    return memoryview(bytearray(min(BUFFER_SIZE, max(1, size))))
 
 
 def _fill(reader: ObjectReader, buffer: memoryview) -> Flow[int]:
@@ -199,6 +216,66 @@ def _fill(reader: ObjectReader, buffer: memoryview) -> Flow[int]:
     while filled < len(buffer):
         filled += yield from reader.readinto(buffer[filled:])
     return filled
+
+
+class _Stream:
+    """The parts that come by one request, in order.
+
+    Attributes:
+        parts: that are not begun yet.
+        current: the one that was begun last.
+    """
+
+    def __init__(self, reader: ObjectReader, parts: deque[Region]) -> None:
+        self.reader = reader
+        self.parts = parts
+        self.current = parts[0]
+        self.buffer = _buffer_for(self.current.size)
+
+
+class _Streams:
+    """The streams of one download.
+
+    Attributes:
+        idle: those whose last part has come; added to from any thread.
+    """
+
+    def __init__(
+        self, reader_of: Callable[[deque[Region]], ObjectReader], stretches: Stretches
+    ) -> None:
+        self._reader_of = reader_of
+        self._stretches = stretches
+        self._all: list[_Stream] = []
+        self.idle: deque[_Stream] = deque()
+
+    def next(self, at_once: int) -> _Stream | None:
+        """A stream that is at its next part now, an idle one or a new one; None: no part is left."""
+        stream = self._going_on() or self._new(at_once)
+        if stream is not None:
+            stream.current = stream.parts.popleft()  # from here on nobody else takes it
+        return stream
+
+    def _going_on(self) -> _Stream | None:
+        while self.idle:
+            stream = self.idle.popleft()
+            if stream.parts:
+                return stream
+            stream.reader.close()
+            self._all.remove(stream)
+        return None
+
+    def _new(self, at_once: int) -> _Stream | None:
+        parts = self._stretches.take(at_once)
+        if not parts:
+            return None
+        stream = _Stream(self._reader_of(parts), parts)
+        self._all.append(stream)
+        return stream
+
+    def close(self) -> None:
+        """Gives up all connections."""
+        for stream in self._all:
+            stream.reader.close()
 
 
 class _Check:

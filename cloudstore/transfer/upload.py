@@ -23,6 +23,10 @@ from .window import Pace, Window
 __all__ = ["StreamedUpload", "goes_in_parts", "send_all", "slice_of", "upload"]
 
 
+AT_ONCE = 4
+"""Parts, until their pace is known."""
+
+
 def upload(
     driver: Driver,
     ctx: OpContext,
@@ -63,10 +67,10 @@ def _carry_regions(destination: Destination, payload: Payload) -> Flow[PutResult
     transfer, limits = destination.transfer, destination.driver.limits
     cut = Regions(payload.size, fixed_part_size(payload.size, transfer, limits))
     yield from destination.begin()
-    window, pace = Window(), Pace(destination.ctx, transfer.max_concurrency)
+    window, pace = Window(), Pace(destination.ctx.clock, AT_ONCE, transfer.max_concurrency)
     try:
         for part in send_all(destination, payload, cut):
-            yield from window.start(pace.timed(part))
+            yield from window.start(pace.timed(part, cut.part_size))
             yield from window.wait(pace.most - 1)
         yield from window.wait(0)
         return (yield from destination.complete())

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypeVar
 
-from ..driver import Branch, Flow, Join, OpContext, Spawn
+from ..driver import Branch, Clock, Flow, Join, Spawn
 
 __all__ = ["Pace", "Window"]
 
 T = TypeVar("T")
-QUICK_AT_ONCE = 4
-"""So many are under way where each is quick: more would only take the processor from each other
-(docs/decisions/parts-at-once.md)."""
-
-SLOW_SECONDS = 0.1
-"""A part that takes longer waits for the line and not for the processor."""
+FULL_SPEED = 750e6
+"""Bytes a second of all parts that are under way: there it is the processor that is busy, and more
+parts would only take it from each other (docs/decisions/parts-at-once.md)."""
 
 
 class Window:
@@ -53,19 +51,24 @@ class Window:
 class Pace:
     """How many parts are worth being under way: few on a quick line, all that may be on a slow one.
 
+    Args:
+        begin: how many before anything was seen.
+        limit: how many may be.
+
     Attributes:
         most: so many, by what was seen so far.
     """
 
-    def __init__(self, ctx: OpContext, most: int) -> None:
-        self._clock = ctx.clock
-        self._limit = most
-        self.most = min(most, QUICK_AT_ONCE)
+    def __init__(self, clock: Clock, begin: int, limit: int) -> None:
+        self._clock = clock
+        self._limit = limit
+        self.most = min(begin, limit)
 
-    def timed(self, flow: Flow[T]) -> Flow[T]:
-        """The flow of one part, by which the pace is found."""
+    def timed(self, flow: Flow[T], size: int) -> Flow[T]:
+        """The flow of one part, of so many bytes, by which the pace is found."""
         began = self._clock.monotonic()
         result = yield from flow
-        if self._clock.monotonic() - began > SLOW_SECONDS:
-            self.most = self._limit
+        wanted = FULL_SPEED * (self._clock.monotonic() - began) / size
+        if wanted > self.most:
+            self.most = min(self._limit, 2 * self.most, math.ceil(wanted))
         return result

@@ -221,6 +221,8 @@ class AsyncioTransport(Exchanger):
             count, waited = await self._wait_for_body(connection, buffer)
         except OSError as exc:
             raise TransportError("the connection broke", retryable=True, outcome="unknown") from exc
+        if connection.tls and count:
+            count += connection.receive_records(buffer[count:])
         connection.count(waited, count)
         connection.greedy = 0 if waited else connection.greedy + count
         if connection.greedy > GREEDY_BYTES:

@@ -144,6 +144,8 @@ class BlockingTransport(Exchanger):
             if connection.pool.foreign:
                 raise ConnectionError("the connection is that of the parent process")
             count = connection.sock.recv_into(effect.buffer)
+            if connection.tls and count:
+                count += connection.receive_records(effect.buffer[count:])
         except (*WOULD_BLOCK, TimeoutError):
             raise too_late(connection.deadline, f"nothing came for {seconds:g} seconds") from None
         except OSError as exc:
