@@ -83,7 +83,7 @@ def paced(pace: Pace, clock: SimulatedClock, speed: float) -> None:
 
 @pytest.mark.parametrize(
     ("speed", "expected"),
-    [(FULL_SPEED, [2, 2, 2]), (FULL_SPEED / 3, [3, 3, 3]), (FULL_SPEED / 100, [4, 8, 8])],
+    [(FULL_SPEED, [2, 2, 2]), (FULL_SPEED / 2.5, [3, 3, 3]), (FULL_SPEED / 100, [4, 8, 8])],
 )
 def test_as_many_parts_as_fill_the_processor(speed: float, expected: list[int]) -> None:
     clock = SimulatedClock()
