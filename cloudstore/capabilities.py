@@ -13,6 +13,8 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
+from .records import FrozenRecord
+
 __all__ = [
     "PORTABLE_BUCKET_NAMES",
     "RESERVED_PREFIX",
@@ -35,8 +37,8 @@ def is_internal_metadata(name: str) -> bool:
     return name.startswith("cs") and name[2:3].isalpha()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capabilities:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Capabilities(FrozenRecord):
     """Which features a driver has. Everything is False unless the driver says otherwise.
 
     Each field is either a word for ``store.require(...)`` and gates one option or verb, or tells
@@ -170,8 +172,8 @@ S3_PAGE_SIZE = 1000
 S3_MAX_TAGS = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Limits(FrozenRecord):
     """How much a driver takes. Sizes are in bytes, counts are counts, times are seconds."""
 
     max_put_size: int = S3_MAX_PART_SIZE

@@ -1,22 +1,18 @@
 """Configurations: frozen, typed, strict about unknown names, silent about secrets.
 
-`Config` is the base of one class per vendor. This module also reads profile files
-(``cloudstore.toml``) and says by line and key what is wrong in them. It reads files and the
-environment; it opens no connection and imports no SDK.
+`Config` is the base of one class per vendor. This module reads the environment; it opens no connection
+and imports no SDK.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import tomllib
 import types
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, Union, get_args, get_origin
 from urllib.parse import SplitResult, parse_qsl
@@ -25,7 +21,7 @@ from .driver import Driver
 from .errors import ConfigError
 from .policy import RetryPolicy, Timeouts, TransferConfig
 
-__all__ = ["Config", "Profile", "Secret", "load_profile", "profile_names", "profile_paths"]
+__all__ = ["Config", "Secret", "Text"]
 
 
 _PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]*:[^/?#]*@")
@@ -184,7 +180,7 @@ class Config(ABC):
             if name not in known:
                 raise _OptionError(f"no option {name!r}{_suggest(name, known)}", cls.scheme, (name,))
             try:
-                values[name] = _coerce(known[name], value, textual or isinstance(value, _Text))
+                values[name] = _coerce(known[name], value, textual or isinstance(value, Text))
             except _OptionError as exc:
                 path = (name, *exc.path)
                 raise _OptionError(
@@ -206,11 +202,13 @@ class _OptionError(ConfigError):
         self.path = path
 
 
-class _Text(str):
+class Text(str):
     """Text from the environment or a file, where the profile wants a number or a truth value."""
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:
+    import difflib  # not worth its time where all names are right
+
     close = difflib.get_close_matches(name, list(known), 1)
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(sorted(known))}"
 
@@ -279,155 +277,3 @@ def _table(kind: Any, table: Mapping[str, object]) -> object:
         except ConfigError as exc:
             raise _OptionError(exc.message, None, (name,)) from None
     return kind(**table)
-
-
-# --- profile files --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Profile:
-    """One table of a profile file.
-
-    Attributes:
-        path: of the file.
-        options: as written, references to the environment and to files resolved.
-    """
-
-    name: str
-    path: Path
-    options: Mapping[str, object] = field(repr=False)
-
-    def explain(self, error: ConfigError, *keys: str) -> ConfigError:
-        """The same error with the file and the line that it is about.
-
-        Args:
-            keys: what it is about, where the error itself does not know.
-        """
-        where = _where(self.path, self.name, *(keys or getattr(error, "path", ())))
-        return ConfigError(f"{where}: {error.message}", vendor=error.vendor)
-
-
-def profile_paths() -> list[Path]:
-    """Where a profile file is looked for, in order: the first that exists is used."""
-    explicit = os.environ.get("CLOUDSTORE_CONFIG")
-    if explicit:
-        return [Path(explicit)]
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return [Path("cloudstore.toml"), Path(base) / "cloudstore" / "cloudstore.toml"]
-
-
-def load_profile(name: str, path: str | os.PathLike[str] | None = None) -> Profile:
-    """Reads a profile: a table of ``cloudstore.toml`` with a ``provider`` and its options.
-
-    A value may be written ``{ env = "NAME" }`` or ``{ file = "/run/secrets/x" }`` to keep it out of
-    the file.
-
-    Raises:
-        ConfigError: no such file or profile, or a mistake in it, with its line.
-    """
-    found = _profile_file(path)
-    tables = _read_tables(found)
-    table = tables.get(name)
-    if not isinstance(table, dict):
-        names = ", ".join(_profile_names(tables)) or "none"
-        raise ConfigError(f"{found}: no profile {name!r}; there are: {names}")
-    if "provider" not in table:
-        raise ConfigError(f"{_where(found, name)}: the profile {name!r} needs a provider")
-    if not isinstance(table["provider"], str):
-        raise ConfigError(f"{_where(found, name, 'provider')}: option 'provider' must be text")
-    options = {key: _resolve(found, name, key, value) for key, value in table.items()}
-    return Profile(name, found, options)
-
-
-def profile_names(path: str | os.PathLike[str] | None = None) -> list[str]:
-    """The names of all profiles of the file that `load_profile` reads.
-
-    Raises:
-        ConfigError: no such file, or it is no TOML.
-    """
-    return _profile_names(_read_tables(_profile_file(path)))
-
-
-def _profile_names(tables: Mapping[str, object]) -> list[str]:
-    return sorted(name for name, table in tables.items() if isinstance(table, dict))
-
-
-def _profile_file(path: str | os.PathLike[str] | None) -> Path:
-    paths = [Path(path)] if path is not None else profile_paths()
-    found = next((p for p in paths if p.exists()), None)
-    if found is None:
-        raise ConfigError(f"no profile file; looked for {', '.join(map(str, paths))}")
-    return found
-
-
-def _read_tables(path: Path) -> dict[str, object]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path}: cannot be read: {exc}") from exc
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"{path}:{_broken_line(text, exc)}: {exc}") from exc
-
-
-def _resolve(path: Path, profile: str, key: str, value: object) -> object:
-    """The value, read from the environment or a file where it says so."""
-    if not isinstance(value, dict) or len(value) != 1 or not set(value) <= {"env", "file"}:
-        return value
-    [(kind, name)] = value.items()
-    where = f"{_where(path, profile, key)}: {key!r}"
-    if not isinstance(name, str):
-        raise ConfigError(f"{where}: {kind} names one, in quotes")
-    if kind == "env":
-        if name not in os.environ:
-            raise ConfigError(f"{where}: ${name} is not set")
-        return _Text(os.environ[name])
-    try:
-        return _Text(Path(name).read_text(encoding="utf-8").rstrip("\n"))
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{where}: cannot be read: {exc}") from exc
-
-
-def _where(path: Path, *keys: str) -> str:
-    """``file:line`` of where a key of a profile is defined, or the longest part of its path that is."""
-    text = path.read_text(encoding="utf-8")
-    depth = _depth(tomllib.loads(text), keys)
-    if depth == 0:
-        return str(path)
-    return f"{path}:{_line_of(text, keys[:depth])}"
-
-
-def _line_of(text: str, keys: tuple[str, ...]) -> int:
-    """The line on which the statement begins that defines these keys, which are there.
-
-    `tomllib` keeps no positions, and a search in the text would be fooled by texts of many lines. But
-    a statement of TOML ends with its line, so the first lines of a file are TOML themselves unless
-    they end within a statement: the one that brings the keys is between two beginnings that are.
-    """
-    begins = 1
-    lines = text.split("\n")
-    for number in range(1, len(lines)):
-        try:
-            found = tomllib.loads("\n".join(lines[:number]))
-        except tomllib.TOMLDecodeError:
-            continue
-        if _depth(found, keys) == len(keys):
-            return begins
-        begins = number + 1
-    return begins
-
-
-def _depth(found: object, keys: tuple[str, ...]) -> int:
-    """How many of the keys lead from table to table."""
-    for depth, key in enumerate(keys):
-        if not isinstance(found, dict) or key not in found:
-            return depth
-        found = found[key]
-    return len(keys)
-
-
-def _broken_line(text: str, error: tomllib.TOMLDecodeError) -> int:
-    """The line that is no TOML; the parser says it in words only, before Python 3.14."""
-    said = re.search(r"\(at line (\d+),", str(error))
-    return int(said[1]) if said else text.rstrip("\n").count("\n") + 1

@@ -61,6 +61,7 @@ from .model import (
     UploadRef,
 )
 from .policy import RetryPolicy
+from .records import Record
 
 __all__ = [
     "AllFailedError",
@@ -184,8 +185,8 @@ class Request(Effect):
         self.buffered = buffered
 
 
-@dataclass(slots=True)
-class Response:
+@dataclass(slots=True, repr=False, eq=False)
+class Response(Record):
     """An HTTP answer.
 
     Attributes:
@@ -489,8 +490,8 @@ class OpContext:
 # --- what a driver says ---------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class ErrorInfo:
+@dataclass(slots=True, repr=False, eq=False)
+class ErrorInfo(Record):
     """What a failed answer, or a failure to get one, means.
 
     Attributes:
@@ -514,8 +515,8 @@ class ErrorInfo:
     rejected_credentials: bool = False
 
 
-@dataclass(slots=True)
-class GetResult:
+@dataclass(slots=True, repr=False, eq=False)
+class GetResult(Record):
     """An object's head, and its body still to be read.
 
     Attributes:

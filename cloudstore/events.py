@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from .errors import CloudStoreError
+from .records import FrozenRecord
 
 __all__ = ["Event", "Observer"]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Event(FrozenRecord):
     """One thing that happened to an operation.
 
     Attributes:

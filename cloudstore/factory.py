@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from .config import Config, load_profile
+from .config import Config
 from .errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -134,6 +134,8 @@ def config_from(
 
 def config_from_profile(name: str, path: str | PathLike[str] | None = None) -> Config:
     """The Config that `StoreFactory.from_profile` would use; same arguments, same errors."""
+    from .profiles import load_profile  # whose parser few need
+
     profile = load_profile(name, fspath(path) if path is not None else None)
     options = dict(profile.options)
     provider = str(options.pop("provider"))

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from .errors import InvalidArgumentError, RangeNotSatisfiableError
+from .records import FrozenRecord, Record
 
 __all__ = [
     "AccountInfo",
@@ -39,8 +40,8 @@ __all__ = [
 ]
 
 
-@dataclass(slots=True)
-class AccountInfo:
+@dataclass(slots=True, repr=False, eq=False)
+class AccountInfo(Record):
     """An account as the vendor describes it. What the vendor counts may lag behind its listings.
 
     Attributes:
@@ -55,8 +56,8 @@ class AccountInfo:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class BucketInfo:
+@dataclass(slots=True, repr=False, eq=False)
+class BucketInfo(Record):
     """A bucket as the vendor describes it. What the vendor counts may lag behind its listings.
 
     Attributes:
@@ -76,8 +77,8 @@ class BucketInfo:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class ObjectInfo:
+@dataclass(slots=True, repr=False, eq=False)
+class ObjectInfo(Record):
     """An object as the vendor describes it; its bytes come separately.
 
     Attributes:
@@ -146,8 +147,8 @@ class CommonPrefix:
         return hash((CommonPrefix, self.prefix))
 
 
-@dataclass(slots=True)
-class ByteRange:
+@dataclass(slots=True, repr=False, eq=False)
+class ByteRange(Record):
     """``[start, end)``; ``end`` None is to the end, a negative ``start`` is a suffix."""
 
     start: int = 0
@@ -173,8 +174,8 @@ class ByteRange:
         return self.start, size if self.end is None else min(self.end, size)
 
 
-@dataclass(slots=True)
-class GetOptions:
+@dataclass(slots=True, repr=False, eq=False)
+class GetOptions(Record):
     """How to read an object. The facade has checked every value."""
 
     range: ByteRange = field(default_factory=ByteRange)
@@ -185,8 +186,8 @@ class GetOptions:
     vendor_options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class PutOptions:
+@dataclass(slots=True, repr=False, eq=False)
+class PutOptions(Record):
     """How to write an object, also by multipart. The facade has checked every value.
 
     Attributes:
@@ -215,8 +216,8 @@ class PutOptions:
         return self.if_absent or self.if_match is not None
 
 
-@dataclass(slots=True)
-class CopyOptions:
+@dataclass(slots=True, repr=False, eq=False)
+class CopyOptions(Record):
     """How to copy an object on the vendor's side.
 
     Attributes:
@@ -233,8 +234,8 @@ class CopyOptions:
     vendor_options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class DeleteOptions:
+@dataclass(slots=True, repr=False, eq=False)
+class DeleteOptions(Record):
     """How to delete an object."""
 
     if_match: str | None = None
@@ -242,16 +243,16 @@ class DeleteOptions:
     vendor_options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class CompleteOptions:
+@dataclass(slots=True, repr=False, eq=False)
+class CompleteOptions(Record):
     """How to complete a multipart upload."""
 
     if_absent: bool = False
     if_match: str | None = None
 
 
-@dataclass(slots=True)
-class ListOptions:
+@dataclass(slots=True, repr=False, eq=False)
+class ListOptions(Record):
     """One page of a listing.
 
     Attributes:
@@ -269,8 +270,8 @@ class ListOptions:
     limit: int = 1000
 
 
-@dataclass(slots=True)
-class Page:
+@dataclass(slots=True, repr=False, eq=False)
+class Page(Record):
     """One page of a listing, undropped. It may be empty and not the last.
 
     Attributes:
@@ -282,8 +283,8 @@ class Page:
     token: str | None = None
 
 
-@dataclass(slots=True)
-class PutResult:
+@dataclass(slots=True, repr=False, eq=False)
+class PutResult(Record):
     """What a write made."""
 
     etag: str | None = None
@@ -292,8 +293,8 @@ class PutResult:
     checksums: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Part:
+@dataclass(slots=True, repr=False, eq=False)
+class Part(Record):
     """An uploaded part.
 
     Attributes:
@@ -309,16 +310,16 @@ class Part:
     checksums: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class PartPage:
+@dataclass(slots=True, repr=False, eq=False)
+class PartPage(Record):
     """Parts in the order of their numbers, and the token of the next page."""
 
     parts: list[Part] = field(default_factory=list)
     token: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UploadRef:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class UploadRef(FrozenRecord):
     """Names a multipart upload, so that another process or host can go on with it.
 
     It holds no secret. `state` is whatever completes the upload: the driver's own, and the write-id by
@@ -359,8 +360,8 @@ class UploadRef:
         return cls(**values)
 
 
-@dataclass(slots=True)
-class UploadInfo:
+@dataclass(slots=True, repr=False, eq=False)
+class UploadInfo(Record):
     """A multipart upload that is under way.
 
     Attributes:
@@ -371,16 +372,16 @@ class UploadInfo:
     started_at: datetime | None = None
 
 
-@dataclass(slots=True)
-class UploadPage:
+@dataclass(slots=True, repr=False, eq=False)
+class UploadPage(Record):
     """Multipart uploads under way, and the token of the next page."""
 
     uploads: list[UploadInfo] = field(default_factory=list)
     token: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LifecycleRule:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class LifecycleRule(FrozenRecord):
     """What the vendor does by itself, some days later. Vendors look once a day or less often.
 
     Attributes:
@@ -411,8 +412,8 @@ class LifecycleRule:
 _ACTIONS = ("expire_after_days", "expire_versions_after_days", "abort_uploads_after_days")
 
 
-@dataclass(slots=True)
-class PresignOptions:
+@dataclass(slots=True, repr=False, eq=False)
+class PresignOptions(Record):
     """What a presigned request shall allow.
 
     Attributes:
@@ -430,8 +431,8 @@ class PresignOptions:
     vendor_options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class PresignedRequest:
+@dataclass(slots=True, repr=False, eq=False)
+class PresignedRequest(Record):
     """A request that anybody may send until it expires. Its URL is as good as a password.
 
     Attributes:

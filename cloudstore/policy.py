@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from .errors import ConfigError
+from .records import FrozenRecord
 
 __all__ = ["RetryPolicy", "Timeouts", "TransferConfig"]
 
@@ -30,8 +31,8 @@ def _check(record: Any, *, least: float, none_allowed: tuple[str, ...] = ()) -> 
             raise ConfigError(f"{type(record).__name__}.{f.name} must be a whole number")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Timeouts(FrozenRecord):
     """How long to wait, in seconds.
 
     Attributes:
@@ -53,8 +54,8 @@ class Timeouts:
         _check(self, least=0.001, none_allowed=("total",))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class RetryPolicy(FrozenRecord):
     """When to try again. It is the only one: no SDK under us retries.
 
     A failed attempt is tried again when its error is retryable and it is sure that it was not
@@ -81,8 +82,8 @@ class RetryPolicy:
             raise ConfigError("RetryPolicy.attempts must be at least 1")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferConfig:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class TransferConfig(FrozenRecord):
     """How large objects are cut, and how much of them is under way.
 
     Attributes:

@@ -27,8 +27,8 @@ from cloudstore import (
     Timeouts,
     TransferConfig,
 )
-from cloudstore.config import load_profile
 from cloudstore.factory import config_from, config_from_profile
+from cloudstore.profiles import load_profile
 from cloudstore.providers.memory import MemoryDriver
 
 SECRET = "s3cr3t-do-not-show"

@@ -11,8 +11,8 @@ from itertools import islice
 
 from click.shell_completion import BashComplete, add_completion_class, split_arg_string
 
-from ..config import profile_names
 from ..model import CommonPrefix
+from ..profiles import profile_names
 from ..store import Store
 from .addresses import Remote, parse_address
 

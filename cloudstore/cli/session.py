@@ -15,9 +15,9 @@ from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, Self
 
-from ..config import load_profile
 from ..errors import CloudStoreError, ConfigError
 from ..factory import config_from_profile
+from ..profiles import load_profile
 from ..store import Store
 from .addresses import Remote
 from .progress import ProgressBar

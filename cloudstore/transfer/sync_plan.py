@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from ..errors import CloudStoreError, InvalidArgumentError
+from ..records import FrozenRecord
 
 __all__ = [
     "Act",
@@ -37,8 +38,8 @@ COMPARISONS = ("size+mtime", "checksum", "none")
 Comparison = Literal["size+mtime", "checksum", "none"]
 
 
-@dataclass(frozen=True, slots=True)
-class SyncEntry:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class SyncEntry(FrozenRecord):
     """A file or an object.
 
     Attributes:
@@ -69,8 +70,8 @@ class Act(Enum):
     """The source is older than the target, which is left alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class SyncAction:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class SyncAction(FrozenRecord):
     """What is done, or in a dry run would be done, about one path.
 
     Attributes:

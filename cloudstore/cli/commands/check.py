@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from ...config import load_profile
 from ...errors import CloudStoreError, ErrorKind
+from ...profiles import load_profile
 from ...store import Store
 from ..addresses import Remote
 from ..parameters import PROFILE_OR_BUCKET, json_option
