@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
-from benchmarks.clients import CLIENTS, RAW
+from benchmarks.clients import CLIENTS, RAW, SUBJECT
 from benchmarks.contest import Contest, Plan, samples
 from benchmarks.measuring import ROOT, cpu_seconds
 from benchmarks.processes import ClientProcess, DelayLine, NullServer
@@ -196,11 +196,11 @@ def _large(run: Run, part: str, what_moves: str) -> None:
     for what, path in (("download", target), ("upload", source)):
         question = {what: {"what": what, "path": str(path)}}
         # In processes of their own: what one direction keeps of its memory hides what the other takes.
-        with run.contest(raw=True) as contest:
+        with run.contest(raw=run.server.ca_file is None) as contest:
             timings = contest.rounds(run.plan.transfers, "transfer", question)[what]
             checks, notes = contest.rounds(1, "verifies", {"": {}})[""], contest.notes
         speeds = samples(timings, "wall", lambda seconds: LARGE_SIZE / seconds / 1e6)
-        speed.add(what, speeds, LARGE_BARS, max)
+        speed.add(what, speeds, (*LARGE_BARS, *unheld(run.bars.calls)), max)
         cpu.add(what, samples(timings, "cpu", lambda s: s * 1e3), unheld(run.bars.calls))
         for draft, key in ((peak, "peak"), (growth, "growth")):
             draft.add(what, samples(timings, key, lambda size: size / MIB), (), max)
@@ -223,7 +223,14 @@ def write_large(path: Path) -> None:
 def start(run: Run) -> None:
     draft = run.draft("start", "a process")
     modules = {name: CLIENTS[run.vendor][name].module for name in run.names}
-    draft.add("import, CPU ms", import_milliseconds(modules, run.plan.starts), IMPORT_BARS, median)
+    alone = import_milliseconds({SUBJECT: SUBJECT}, run.plan.starts)
+    draft.add("import of the package, CPU ms", alone, IMPORT_BARS, median)
+    draft.add(
+        "import with the vendor's part, CPU ms",
+        import_milliseconds(modules, run.plan.starts),
+        (),
+        median,
+    )
     resident = {}
     for name in (*run.names, RAW):
         with ClientProcess(name, "blocking", run.server, run.place) as process:
@@ -269,6 +276,7 @@ def tls(run: Run) -> None:
             cpu.add(what, samples(timings, "cpu"), run.bars.calls)
             wall.add(what, samples(timings, "wall"), unheld(run.bars.calls))
         cpu.note(*contest.notes)
+    _large(replace(run, server=run.tls_server), "tls", "256 MiB over TLS")
 
 
 PARTS: Mapping[str, Callable[[Run], None]] = {

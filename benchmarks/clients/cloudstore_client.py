@@ -54,10 +54,7 @@ CONFIGS: dict[str, Callable[[Server], Config]] = {
     "swift": swift_config,
     "qiniu": qiniu_config,
 }
-
-
 """A vendor's configuration is imported where it is measured: memory counts."""
-
 
 VERIFIES = {
     "s3": (
@@ -84,6 +81,8 @@ class Blocking(BlockingClient):
     def __init__(self, server: Server) -> None:
         self.store = Store(config(server))
         self.verifies_downloads, self.verifies_uploads = VERIFIES[server.vendor]
+        if server.ca_file:  # nobody changes what TLS carries, so that requests sign no payload
+            self.verifies_uploads = self.verifies_uploads.replace(" and SHA-256", "")
 
     def get(self) -> int:
         return len(self.store.get_object(BUCKET, SMALL).read())

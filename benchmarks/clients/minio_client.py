@@ -21,6 +21,8 @@ class Blocking(BlockingClient):
     verifies_uploads = "SHA-256 of every request, checked by the server"
 
     def __init__(self, server: Server) -> None:
+        if server.ca_file:
+            self.verifies_uploads = "MD5 of every request, checked by the server"
         self.client = minio.Minio(
             server.host,
             access_key=ACCESS_KEY,

@@ -141,7 +141,8 @@ class _Download:
             self._driver, lambda: self._ctx, self._bucket, self._key, self._opened.info, self._opened
         )
         try:
-            yield from self._copy(file, reader, Region(1, 0, self._size), _buffer_for(self._size))
+            region = Region(1, 0, self._size)
+            yield from self._copy(file, reader, region, _buffer_for(self._size), None)
         finally:
             reader.close()
 
@@ -185,18 +186,24 @@ class _Download:
     ) -> Flow[None]:
         """Reads the next part of a stream, which is free for the one after it then."""
         region = stream.current
-        copied = self._copy(file, stream.reader, region, stream.buffer)
-        crc32 = yield from pace.timed(copied, region.size)
+        begin = 0 if file.has_journal or check.joins else None
+        copied = self._copy(file, stream.reader, region, stream.buffer, begin)
+        crc32 = (yield from pace.timed(copied, region.size)) or 0
         if file.has_journal:
             yield Call(None, self._ctx, file.note, region.number, crc32)
         check.note(region.number, crc32)
         streams.idle.append(stream)
 
     def _copy(
-        self, file: PartialFile, reader: ObjectReader, region: Region, buffer: memoryview
-    ) -> Flow[int]:
-        """Copies what a reader has next to the region's place; returns its CRC-32."""
-        done = crc32 = 0
+        self,
+        file: PartialFile,
+        reader: ObjectReader,
+        region: Region,
+        buffer: memoryview,
+        crc32: int | None,
+    ) -> Flow[int | None]:
+        """Copies what a reader has next to the region's place; returns its CRC-32, if 0 was given."""
+        done = 0
         while done < region.size:
             count = yield from _fill(reader, buffer[: region.size - done])
             at = region.offset + done
@@ -300,6 +307,11 @@ class _Check:
             self._joined = JoinedCrc32(self._parts.part_size)
         elif self._algorithm:
             self._hasher = new_hasher(self._algorithm)
+
+    @property
+    def joins(self) -> bool:
+        """Whether it is made of the CRC-32 of each part."""
+        return self._joined is not None
 
     def note(self, number: int, crc32: int) -> None:
         """A part is in the file."""

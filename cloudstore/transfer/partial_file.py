@@ -101,12 +101,12 @@ class PartialFile:
         assert self._journal is not None
         os.write(self._journal, f"{line}\n".encode())
 
-    def write(self, data: memoryview, offset: int, crc32: int) -> int:
-        """Writes all of `data`; returns the CRC-32 that goes on from `crc32`."""
+    def write(self, data: memoryview, offset: int, crc32: int | None) -> int | None:
+        """Writes all of `data`; returns the CRC-32 that goes on from `crc32`, if there is one."""
         written = 0
         while written < len(data):
             written += os.pwrite(self._fd, data[written:], offset + written)
-        return zlib.crc32(data, crc32)
+        return None if crc32 is None else zlib.crc32(data, crc32)
 
     def chunks(self, region: Region) -> Iterator[bytes]:
         """The bytes of a part, as far as the file has them."""
