@@ -32,12 +32,15 @@ class Payload(ABC):
 
     Attributes:
         size: how many bytes there are.
+        asks_first: whether the server should be asked before much is sent (``Expect: 100-continue``),
+            which costs a round trip. Not where it has just agreed to what this is a part of.
     """
 
-    __slots__ = ("_digests", "size")
+    __slots__ = ("_digests", "asks_first", "size")
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.asks_first = True
         self._digests: dict[str, str] | None = None
 
     @abstractmethod

@@ -102,6 +102,7 @@ class Destination:
     def send(self, number: int, payload: Payload) -> Flow[None]:
         """Sends one part."""
         assert self._ref is not None
+        payload.asks_first = False
         part = yield from self.driver.upload_part(self.ctx, self._ref, number, payload)
         self._sent[number] = part
         self.tally.add(payload.size)

@@ -18,13 +18,9 @@ from ..sources import OneShot, Source
 from .destination import Destination, put_at_once
 from .plan import Region, Regions, buffers_at_once, fixed_part_size, part_size_at
 from .progress import Progress, Tally
-from .window import Pace, Window
+from .window import Window
 
 __all__ = ["StreamedUpload", "goes_in_parts", "send_all", "slice_of", "upload"]
-
-
-AT_ONCE = 4
-"""Parts, until their pace is known."""
 
 
 def upload(
@@ -67,11 +63,11 @@ def _carry_regions(destination: Destination, payload: Payload) -> Flow[PutResult
     transfer, limits = destination.transfer, destination.driver.limits
     cut = Regions(payload.size, fixed_part_size(payload.size, transfer, limits))
     yield from destination.begin()
-    window, pace = Window(), Pace(destination.ctx.clock, AT_ONCE, transfer.max_concurrency)
+    window = Window()
     try:
         for part in send_all(destination, payload, cut):
-            yield from window.start(pace.timed(part, cut.part_size))
-            yield from window.wait(pace.most - 1)
+            yield from window.start(part)
+            yield from window.wait(transfer.max_concurrency - 1)
         yield from window.wait(0)
         return (yield from destination.complete())
     except GeneratorExit:

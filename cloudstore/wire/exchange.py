@@ -209,7 +209,7 @@ class Exchanger(ABC):
         pool = pools.get(request.origin) or self._make_pool(pools, request.origin)
         payload = request.payload
         size = 0 if payload is None else payload.size
-        expects = size >= EXPECT_BYTES and pool.expects
+        expects = size >= EXPECT_BYTES and pool.expects and payload is not None and payload.asks_first
         head = _request_head(request, headers, pool, size, expects=expects)
         response: Response | None = None
         # Of a write that died on a connection nobody can tell whether it was applied: it looks first.

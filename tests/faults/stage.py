@@ -36,7 +36,7 @@ QUICK = RetryPolicy(attempts=ATTEMPTS, base_delay=0.001)
 ONCE = RetryPolicy(attempts=1)
 PATIENT = Timeouts(connect=10.0, first_byte=10.0, stall=10.0)
 """Nothing takes so long but what hangs, also on a busy machine."""
-IMPATIENT = Timeouts(connect=5.0, first_byte=0.3, stall=0.3)
+IMPATIENT = Timeouts(connect=5.0, first_byte=0.5, stall=0.5)
 TRANSFER = TransferConfig(part_size=PART, multipart_threshold=1024 * 1024)
 NOISE_SECONDS = 0.5
 """What a test takes longer where four processes want each core; whatever hangs takes 10 seconds."""

@@ -220,7 +220,7 @@ def test_answer_that_never_comes_is_unknown(stored: Stage, direct: Store) -> Non
     stored.inject(Fault(stall_down_after=0, when=stored.vendor.begins["put"]))
     with stored.fails(TransportError, "create_object", outcome="unknown", attempts=2) as caught:
         store.create_object(stored.bucket, stored.key, ALL[:1000])
-    assert "no answer for 0.3 seconds" in caught.value.message
+    assert "no answer for 0.5 seconds" in caught.value.message
     assert content(direct, stored) == ALL[:1000]
 
 
@@ -230,7 +230,7 @@ def test_upload_that_nobody_takes(stored: Stage, direct: Store) -> None:
     stored.inject(Fault(stall_up_after=MIB, when=stored.vendor.begins["put"]))
     with stored.fails(TransportError, "create_object", outcome="not_applied", attempts=2) as caught:
         store.create_object(stored.bucket, stored.key, ALL[: kind.size])
-    assert "nothing was taken for 0.3 seconds" in caught.value.message
+    assert "nothing was taken for 0.5 seconds" in caught.value.message
     assert content(direct, stored) == OLD
 
 
@@ -261,6 +261,17 @@ FORBIDDEN = ok(
     *("x-amz-request-id: R1", "x-trans-id: R1", "x-reqid: R1"),
     status="403 No",
 )
+
+
+def test_parts_of_an_upload_that_was_begun_do_not_ask_first(stored: Stage) -> None:
+    mib = 1024 * 1024
+    large = TransferConfig(part_size=5 * mib, multipart_threshold=5 * mib)
+    stored.store(transfer=large).create_object(stored.bucket, stored.key, bytes(11 * mib))
+    parts = [sent for sent in stored.requests if stored.vendor.does(sent, "part")]
+    assert sorted(sent.length for sent in parts) == [mib, 5 * mib, 5 * mib]
+    assert not any("expect" in sent.headers for sent in parts)
+
+
 SLOW_DOWN = ok(b"<Error><Code>SlowDown</Code></Error>", "connection: close", status="429 Slow")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 Meet = Callable[[Peer, Seen], None]

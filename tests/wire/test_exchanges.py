@@ -312,6 +312,16 @@ def test_a_server_that_ignores_the_expectation_gets_the_body_and_is_not_asked_ag
     assert [seen.headers.get("expect") for seen in server.seen] == ["100-continue", None]
 
 
+def test_a_payload_that_need_not_ask_is_sent_at_once(engine: Engine, serve: Serve) -> None:
+    server = serve(keep_answering())
+    payload = BytesPayload(BIG)
+    payload.asks_first = False
+    assert engine.run(ask(server.origin, "PUT", payload=payload)).status == 200
+    (seen,) = server.seen
+    assert seen.body == BIG
+    assert "expect" not in seen.headers
+
+
 @pytest.mark.parametrize("kept", [False, True])
 def test_a_server_that_refuses_the_expectation_is_asked_without(
     engine: Engine, serve: Serve, kept: bool
