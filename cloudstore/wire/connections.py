@@ -204,7 +204,7 @@ class Connection(ABC):
 
     def has_come(self) -> bool:
         """Whether there is something to receive, or the end, without looking what it is."""
-        unread = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()
+        unread = self.tls and isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()
         return bool(unread or self._poll.poll(0))
 
     def receive_records(self, buffer: memoryview) -> int:
