@@ -6,7 +6,7 @@ Both are thin faces of `reading.ObjectReader`. No I/O but by running its flows.
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
 from datetime import datetime
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -233,6 +233,7 @@ class Object(_ObjectBase):
         try:
             while chunk := self._run(pieces.next_piece()):
                 yield chunk
+                del chunk  # it is not in memory beside those that are read ahead
         finally:
             self._face._runner.run(pieces.end())
 
@@ -303,7 +304,9 @@ class AsyncObject(_ObjectBase):
         """See `Object.readinto`."""
         return await self._run(self._reading().readinto(memoryview(buffer).cast("B")))
 
-    async def iter_chunks(self, size: int = CHUNK_SIZE, *, read_ahead: int = 0) -> AsyncIterator[bytes]:
+    async def iter_chunks(
+        self, size: int = CHUNK_SIZE, *, read_ahead: int = 0
+    ) -> AsyncGenerator[bytes, None]:
         """See `Object.iter_chunks`."""
         _check_chunk(size, read_ahead)
         if not read_ahead:
@@ -314,6 +317,7 @@ class AsyncObject(_ObjectBase):
         try:
             while chunk := await self._run(pieces.next_piece()):
                 yield chunk
+                del chunk
         finally:
             await self._face._runner.run(pieces.end())
 

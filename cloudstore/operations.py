@@ -65,6 +65,7 @@ from .sources import open_source
 from .transfer.destination import Destination
 from .transfer.download import download_to_file
 from .transfer.parallel_listing import ParallelListing
+from .transfer.plan import Regions, kept_part_size
 from .transfer.progress import Progress, Tally
 from .transfer.resumable import upload_resumably
 from .transfer.upload import StreamedUpload, goes_in_parts, upload
@@ -148,6 +149,11 @@ class Operations:
             self._clock,
             self._random,
         )
+
+    @property
+    def transfer(self) -> TransferConfig:
+        """How large objects are cut, and how much of them is under way."""
+        return self._transfer
 
     @property
     def is_observed(self) -> bool:
@@ -285,9 +291,12 @@ class Operations:
             yield from self._which_is_missing(ctx, bucket, exc)
             raise
 
-    def goes_in_parts(self, size: int) -> bool:
-        """Whether an object of this size is written by a multipart upload."""
-        return goes_in_parts(self.driver, size, self._transfer)
+    def part_size(self, ctx: OpContext, bucket: str, key: str, info: ObjectInfo) -> Flow[int | None]:
+        """See `Driver`; None where that fails, for nothing but the ends of parts depends on it."""
+        try:
+            return (yield from self.driver.part_size(ctx, bucket, key, info))
+        except CloudStoreError:
+            return None
 
     def get_options(self, options: Mapping[str, Any]) -> GetOptions:
         """The options of a read, checked.
@@ -354,8 +363,13 @@ class Operations:
         data: Any,
         options: Mapping[str, Any],
         progress: Progress | None,
+        cut: Regions | None = None,
     ) -> Flow[tuple[PutResult, PutOptions, int]]:
-        """See `Store`. Returns what was made, with which options, and how large it is."""
+        """See `Store`. Returns what was made, with which options, and how large it is.
+
+        Args:
+            cut: see `upload`.
+        """
         self._check(bucket, key)
         if not self._discovered:
             yield from self._ready(ctx)
@@ -363,11 +377,25 @@ class Operations:
         source = yield from open_source(ctx, data, asynchronous=self.asynchronous)
         try:
             result, size = yield from upload(
-                self.driver, ctx, bucket, key, source, checked, self._transfer, progress
+                self.driver, ctx, bucket, key, source, checked, self._transfer, progress, cut
             )
         finally:
             source.close()
         return result, checked, size
+
+    def goes_in_parts(self, size: int) -> bool:
+        """Whether an object of this size is written by a multipart upload."""
+        return goes_in_parts(self.driver, size, self._transfer)
+
+    def cut_of_copy(self, ctx: OpContext, size: int, stated: int | None) -> Flow[Regions]:
+        """Where a copy in parts is cut, of an object whose parts have `stated` bytes.
+
+        Raises:
+            TooLargeError
+        """
+        yield from self._ready(ctx)
+        part_size = kept_part_size(size, stated, self._transfer, self.driver.limits)
+        return Regions(size, part_size)
 
     def create_resumably(
         self,

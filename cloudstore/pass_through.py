@@ -208,6 +208,10 @@ class PassThroughDriver(Driver):
         """Handed on."""
         return self.inner.list_uploads(ctx, bucket, prefix, token)
 
+    def part_size(self, ctx: OpContext, bucket: str, key: str, info: ObjectInfo) -> Flow[int | None]:
+        """Handed on."""
+        return self.inner.part_size(ctx, bucket, key, info)
+
     # --- optional ---
 
     def delete_objects(

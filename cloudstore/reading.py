@@ -287,8 +287,9 @@ class ObjectReader:
         if left <= 0 or 0 <= size < left:
             return None
         data = self._body.take()
-        if data is None or len(data) != left:
+        if data is None or len(data) < left:
             return None
+        data = data[:left]  # of a part, the body may have more
         self._take_in(data)
         return data
 

@@ -29,6 +29,7 @@ class Readable(Protocol):
         """Up to `size` bytes; ``b""`` at the end."""
 
 
+NOTHING = memoryview(b"")
 NOTHING_YET = "the file does not block and has nothing to read just now"
 
 Data: TypeAlias = str | bytes | bytearray | memoryview | Path | Readable | Iterable[bytes]
@@ -42,7 +43,7 @@ class OneShot:
 
     def __init__(self, ctx: OpContext, origin: Any, *, asynchronous: bool) -> None:
         self._ctx = ctx
-        self._rest = memoryview(b"")
+        self._rest = NOTHING
         self._ended = False
         self._blocking = True
         self._file: io.RawIOBase | io.BufferedIOBase | None = None
@@ -75,9 +76,10 @@ class OneShot:
                     self._ended = True
                     break
                 self._rest = _as_buffer(piece)
+                del piece  # which may be large, while the next one is waited for
             missing = size - len(taken)
             taken += self._rest[:missing]
-            self._rest = self._rest[missing:]
+            self._rest = self._rest[missing:] or NOTHING
         return taken
 
     def _read_into(self, file: io.RawIOBase | io.BufferedIOBase, size: int) -> Flow[bytearray]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -75,7 +74,7 @@ from .s3_administration import AdministeredS3
 from .s3_boto3 import Ask, Boto3, sdk_error
 from .s3_errors import S3Request
 from .s3_messages import CHECKSUM, OPTION_HEADERS
-from .s3_presets import ALLOWED_BY, BUCKET_NAMES, CONDITIONS, PRESETS
+from .s3_presets import ALLOWED_BY, BUCKET_NAMES, CONDITIONS, PRESETS, chosen
 
 __all__ = ["S3Config", "S3Driver"]
 
@@ -147,18 +146,9 @@ class S3Driver(AdministeredS3):
     scheme: ClassVar[str] = "s3"
 
     def __init__(self, config: S3Config) -> None:
-        name = config.preset or ("generic" if config.endpoint else "aws")
-        preset = PRESETS.get(name)
-        if preset is None:
-            raise ConfigError(f"no preset {name!r}; there are {', '.join(PRESETS)}", vendor="s3")
+        name, preset, pattern, scheme, host = chosen(config.preset, config.endpoint)
         if config.addressing not in ("auto", "path", "virtual"):
             raise ConfigError("addressing is 'auto', 'path' or 'virtual'", vendor="s3")
-        pattern = (config.endpoint or preset.endpoint).rstrip("/")
-        if not pattern:
-            raise ConfigError(f"the preset {name!r} needs an endpoint", vendor="s3")
-        scheme, _, host = pattern.partition("://")
-        if scheme not in ("http", "https") or not host or re.search(r"[/?#@\s]", host):
-            raise ConfigError("an endpoint is http(s)://host[:port], and nothing more", vendor="s3")
         self._config, self._preset, self._scheme = config, preset, scheme
         self._host = host.removesuffix(":443" if scheme == "https" else ":80")
         self._virtual = preset.virtual and not messages.is_address(self._host)
@@ -615,6 +605,18 @@ class S3Driver(AdministeredS3):
         query = messages.uploads_query(prefix, token)
         root = yield from self._ask(ctx, "GET", bucket, "", query)
         return messages.upload_page(root, self.scheme, bucket)
+
+    def part_size(self, ctx: OpContext, bucket: str, key: str, info: ObjectInfo) -> Flow[int | None]:
+        """See `Driver`. The service says it, or else arithmetic: see `s3_messages`."""
+        if info.etag is None or (count := messages.part_count(info.etag)) < 2:
+            return None
+        query = messages.first_part_query(info.version)
+        headers = {"if-match": quoted(info.etag)}
+        try:
+            answer = yield from self._send(ctx, "HEAD", bucket, key, query, headers)
+        except CloudStoreError:  # whoever copies reads it next, and learns why
+            return messages.likely_part_size(info.size, count)
+        return messages.part_size(answer, info.size, count)
 
     # --- access ---
 

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from urllib.parse import unquote_plus
 
 from ..bodies import HASHED_AT_ONCE, BytesBody, BytesPayload, Payload
+from ..capabilities import MIB, S3_MIN_PART_SIZE
 from ..driver import GetResult, Response
 from ..errors import InvalidArgumentError, TooLargeError, UnexpectedResponseError
 from ..listing import page_token, token_position
@@ -41,7 +42,7 @@ from ..preconditions import check_checksums
 from ..wire.dates import iso_time
 from ..wire.encoded_words import decode_words, encode_words
 from ..wire.objects import described, etag_of, quoted
-from ..wire.ranges import answered_range, range_header
+from ..wire.ranges import answered_range, range_header, stated_length
 from ..wire.sigv4 import Signer, encode_path, encode_query
 from ..wire.xml import XmlNode
 
@@ -57,17 +58,21 @@ __all__ = [
     "copy_source",
     "deletion",
     "digest_headers",
+    "first_part_query",
     "form_fields",
     "head_headers",
     "is_address",
     "is_plain_in_xml",
+    "likely_part_size",
     "list_query",
     "location",
     "object_info",
     "opened",
     "page_of",
+    "part_count",
     "part_page",
     "part_query",
+    "part_size",
     "parts_query",
     "peek_options",
     "peeked_prefix",
@@ -99,7 +104,10 @@ _CHECKSUM_HEADERS = tuple((name, CHECKSUM + name) for name in ("crc32", "sha1", 
 LISTED = ("Key", "Size", "ETag", "LastModified", "StorageClass")
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _TRIMMED = re.compile(r"\s|.*\s\Z", re.DOTALL)
+_PARTS = re.compile(r".*-([0-9]{1,5})\Z")
 _LINE_ENDS = re.compile("[\t\n\r\x85\u2028]")
+
+PARTIAL_CONTENT = 206
 
 _CONTINUES, _STARTS = "c", "s"
 """What a token of ours begins with: the rest is the vendor's own, or a key to start after."""
@@ -222,6 +230,11 @@ def version_query(version: str | None) -> Query:
 def part_query(upload_id: str, number: int) -> Query:
     """The query of UploadPart."""
     return [("partNumber", str(number)), ("uploadId", upload_id)]
+
+
+def first_part_query(version: str | None) -> Query:
+    """The query of a HEAD that tells the size of an object's first part."""
+    return [("partNumber", "1"), *version_query(version)]
 
 
 def list_query(options: ListOptions) -> Query:
@@ -507,6 +520,38 @@ def part_page(root: XmlNode) -> PartPage:
     if _more(root):
         page.token = page_token(required(root, "NextPartNumberMarker"))
     return page
+
+
+def part_count(etag: str) -> int:
+    """Of how many parts an object is, by its ETag: ``…-4``; 0 where it was written at once.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+    """
+    found = _PARTS.match(etag)
+    return 0 if found is None else int(found[1])
+
+
+def part_size(answer: Response, size: int, count: int) -> int | None:
+    """The size of all of `count` parts but the last, by the answer to a HEAD for the first one.
+
+    Such an answer is a 206 of the part's length, with the number of parts (HeadObject, ``partNumber``
+    and ``x-amz-mp-parts-count``). Some services answer of the whole instead: then it is the likely one.
+    """
+    if answer.status != PARTIAL_CONTENT:
+        return likely_part_size(size, count)
+    first = stated_length(answer)
+    if first < 1 or answer.headers.get("x-amz-mp-parts-count", str(count)) != str(count):
+        return None
+    return first if -(-size // first) == count else None
+
+
+def likely_part_size(size: int, count: int) -> int | None:
+    """The one whole number of MiB, not under S3's minimum, that makes `count` parts of `size` bytes;
+    None where there are several, or none. Clients cut at such."""
+    least = -(-size // count)
+    likely = max(S3_MIN_PART_SIZE, -(-least // MIB) * MIB)
+    is_only_one = -(-size // likely) == count > -(-size // (likely + MIB))
+    return likely if is_only_one else None
 
 
 def upload_page(root: XmlNode, vendor: str, bucket: str) -> UploadPage:

@@ -7,13 +7,15 @@ than one that is refused. Sources are named by each preset.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from ..capabilities import BucketNameRule, Capabilities, KeyRule, Limits
+from ..errors import ConfigError
 
-__all__ = ["ALLOWED_BY", "BUCKET_NAMES", "CONDITIONS", "NO_XML", "PRESETS", "Preset"]
+__all__ = ["ALLOWED_BY", "BUCKET_NAMES", "CONDITIONS", "NO_XML", "PRESETS", "Preset", "chosen"]
 
 BUCKET_NAMES = BucketNameRule(
     (
@@ -248,3 +250,23 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "generic": Preset(key_rule=KeyRule(forbidden=(NO_XML,))),
     }
 )
+
+
+def chosen(name: str | None, endpoint: str | None) -> tuple[str, Preset, str, str, str]:
+    """The preset of a configuration: its name, itself, then the endpoint, its scheme and its host; in
+    the latter ``{region}`` still stands.
+
+    Raises:
+        ConfigError
+    """
+    name = name or ("generic" if endpoint else "aws")
+    preset = PRESETS.get(name)
+    if preset is None:
+        raise ConfigError(f"no preset {name!r}; there are {', '.join(PRESETS)}", vendor="s3")
+    pattern = (endpoint or preset.endpoint).rstrip("/")
+    if not pattern:
+        raise ConfigError(f"the preset {name!r} needs an endpoint", vendor="s3")
+    scheme, _, host = pattern.partition("://")
+    if scheme not in ("http", "https") or not host or re.search(r"[/?#@\s]", host):
+        raise ConfigError("an endpoint is http(s)://host[:port], and nothing more", vendor="s3")
+    return name, preset, pattern, scheme, host

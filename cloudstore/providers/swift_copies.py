@@ -1,4 +1,5 @@
 """Copies of the ``swift`` driver: of objects in one piece by one request, of those in parts by parts.
+How large those are, for copies that go elsewhere.
 
 Swift itself would put an object in parts together into one piece, of 5 GiB at most, and leave the
 ETag of its source beside it, with which conditions on the copy are compared from then on. So the
@@ -22,7 +23,7 @@ from ..errors import (
     TooLargeError,
     UnavailableError,
 )
-from ..model import CompleteOptions, CopyOptions, Part, PutResult, UploadRef
+from ..model import CompleteOptions, CopyOptions, ObjectInfo, Part, PutResult, UploadRef
 from . import swift_errors as errors
 from . import swift_messages as messages
 from . import swift_segments as segments
@@ -90,6 +91,16 @@ class Copies(LargeObjects):
             raise
         yield from self._sweep(ctx, target.bucket, [target.key])
         return messages.put_result(answer)
+
+    def part_size(self, ctx: OpContext, bucket: str, key: str, info: ObjectInfo) -> Flow[int | None]:
+        """See `Driver`. Of a static large object, by its manifest."""
+        if "md5" in info.checksums:  # which is stated of objects in one piece
+            return None
+        query = [("multipart-manifest", "get")]
+        answer = yield from self._send(ctx, "GET", bucket, key, query)
+        if not messages.is_manifest(answer.headers):
+            return None
+        return segments.part_size(errors.read_json(answer, list), info.size)
 
     # --- in parts ---
 

@@ -40,6 +40,7 @@ __all__ = [
     "group_prefix",
     "manifest",
     "newest",
+    "part_size",
     "read_record",
     "record_name",
     "record_of",
@@ -268,6 +269,17 @@ def sources(rows: Sequence[Any]) -> list[Source] | None:
             return None
         found.append(Source(named[1], named[2], etag, size))
     return found or None
+
+
+def part_size(rows: Sequence[Any], size: int) -> int | None:
+    """The size of all segments but the last that a manifest of `size` bytes names; None where they are
+    of several sizes, or ranges of objects, whose length a manifest leaves to be found out."""
+    sizes = [row.get("bytes") for row in rows if isinstance(row, dict) and "range" not in row]
+    whole = [count for count in sizes if isinstance(count, int)]
+    if len(whole) != len(rows) or len(whole) < 2 or sum(whole) != size:
+        return None
+    first, last = whole[0], whole[-1]
+    return first if last <= first and set(whole[:-1]) == {first} else None
 
 
 def etag_of(parts: Iterable[Source]) -> str:

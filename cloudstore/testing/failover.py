@@ -201,6 +201,19 @@ class FailoverDriver(Driver):
         check_read(info, options)
         return info
 
+    def part_size(self, ctx: OpContext, bucket: str, key: str, info: ObjectInfo) -> Flow[int | None]:
+        """See `Driver`. By what a child itself says of the object, if that is the same one."""
+
+        def ask(index: int) -> Flow[int | None]:
+            child = self._children[index]
+            own = yield from child.head_object(ctx, bucket, key, GetOptions())
+            if _stamp_of(index, own) != info.etag:
+                return None
+            return (yield from child.part_size(ctx, bucket, key, own))
+
+        found: int | None = yield from self._race([ask(0), ask(1)])
+        return found
+
     def _make_common(self, index: int, info: ObjectInfo) -> None:
         """Leaves of what one child says what holds for both."""
         info.etag = _stamp_of(index, info)

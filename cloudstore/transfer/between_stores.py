@@ -1,16 +1,17 @@
 """One object from one store into another: by the vendor where both are one account, else as a stream.
 
-A stream takes as much memory as the parts that are under way, whatever the object. What comes from the
-source is verified before the target's object is made of its last bytes, and the target's vendor
-verifies each part. Imports asyncio.
+A stream comes by ranges side by side and goes in parts side by side, which end where those of the
+source do. It takes as much memory as what is under way, whatever the object. What comes from the source
+is verified before the target's object is made of its last bytes, and the target's vendor verifies each
+part. Imports asyncio.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..config import Config
@@ -18,15 +19,24 @@ from ..facade import split_copy_options
 from ..model import ObjectInfo, PutResult
 from ..object import AsyncObject
 from ..operations import visible_metadata
+from .plan import Regions
 
 if TYPE_CHECKING:
     from ..aio import AsyncStore
 
 __all__ = ["MemoryBudget", "are_one_account", "copy_between"]
 
-CHUNK_SIZE = 1024 * 1024
 MEMORY = 128 * 1024 * 1024
-"""What objects on their way from store to store may take, all together, beside one that is alone."""
+"""What objects on their way from store to store may take, all together, beside one that is alone. That
+one takes 104 MiB with the usual `TransferConfig`: 64 for the target's parts, 32 for what is read ahead,
+8 for a piece between them."""
+
+READS_AT_ONCE = 4
+"""Ranges of one object. Each of them is no larger than a part by the source's `TransferConfig`."""
+
+LEAST_READ = 1024 * 1024
+"""Bytes of a range where parts are so large, whatever the source's `TransferConfig` says: a request for
+less costs more than it brings."""
 
 
 class MemoryBudget:
@@ -83,17 +93,41 @@ async def copy_between(
     opened = await source._run(ctx, source._operations.get_object(ctx, bucket, key, pinned))
     async with AsyncObject(source, bucket, opened.info, opened, timeout) as found:
         write = _write_options(opened.info, options, ctx.clock.now(), target)
-        data: Any = _chunks(found)
-        if not target._operations.goes_in_parts(opened.info.size):
-            data = await found.read()
+
+        async def create(data: Any, cut: Regions | None = None) -> PutResult:
+            ctx = target._context("create_object", to_bucket, to_key, timeout)
+            made = target._operations.create_object(ctx, to_bucket, to_key, data, write, progress, cut)
+            return (await target._run(ctx, made))[0]
+
+        if not _goes_as_stream(target, found.size):
+            return await create(await found.read())
+        stated = await _stated_part_size(source, bucket, opened.info, timeout)
         ctx = target._context("create_object", to_bucket, to_key, timeout)
-        made = target._operations.create_object(ctx, to_bucket, to_key, data, write, progress)
-        return (await target._run(ctx, made))[0]
+        cut = await target._run(ctx, target._operations.cut_of_copy(ctx, found.size, stated))
+        async with aclosing(_pieces(found, cut.part_size, source)) as pieces:
+            return await create(pieces, cut)
 
 
-async def _chunks(found: AsyncObject) -> AsyncIterator[bytes]:
-    async for chunk in found.iter_chunks(CHUNK_SIZE):
-        yield chunk
+async def _stated_part_size(
+    source: AsyncStore, bucket: str, info: ObjectInfo, timeout: Any
+) -> int | None:
+    ctx = source._context("get_object", bucket, info.key, timeout)
+    return await source._run(ctx, source._operations.part_size(ctx, bucket, info.key, info))
+
+
+def _goes_as_stream(target: AsyncStore, size: int) -> bool:
+    """Whether it is not held whole; also where the target would take it whole, but the memory not."""
+    in_parts = target._operations.goes_in_parts(size)
+    return in_parts or (size > MEMORY and target.capabilities.multipart)
+
+
+def _pieces(found: AsyncObject, part_size: int, source: AsyncStore) -> AsyncGenerator[bytes, None]:
+    """The bytes of an object in pieces, of which a whole number is a part."""
+    transfer = source._operations.transfer
+    most = max(transfer.part_size, LEAST_READ)
+    size = math.ceil(part_size / math.ceil(part_size / most))
+    ahead = min(READS_AT_ONCE, transfer.max_concurrency) - 1
+    return found.iter_chunks(size, read_ahead=ahead)
 
 
 def _write_options(

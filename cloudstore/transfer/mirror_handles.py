@@ -84,6 +84,8 @@ class BucketMirrorVerbs(BucketHandle):
 
         A stream keeps content type, encoding, cache control, disposition, metadata and what is left
         of its time; tags and the storage class, which each vendor has its own of, are not taken over.
+        What is large goes in parts, which end where the source's do if its vendor tells and the
+        target's takes them.
 
         Args:
             to_key: without it the same.

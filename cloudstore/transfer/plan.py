@@ -10,7 +10,15 @@ from ..capabilities import Limits
 from ..errors import TooLargeError
 from ..policy import TransferConfig
 
-__all__ = ["Region", "Regions", "Stretches", "buffers_at_once", "fixed_part_size", "part_size_at"]
+__all__ = [
+    "Region",
+    "Regions",
+    "Stretches",
+    "buffers_at_once",
+    "fixed_part_size",
+    "kept_part_size",
+    "part_size_at",
+]
 
 PARTS_PER_SIZE = 1000
 """Of an object of unknown length: after so many parts, part size doubles. So 10,000 parts of 8 MiB
@@ -49,6 +57,20 @@ def fixed_part_size(size: int, transfer: TransferConfig, limits: Limits) -> int:
     if wanted > limits.max_part_size or size > limits.max_object_size:
         raise TooLargeError(f"{size} bytes are more than this vendor takes")
     return wanted
+
+
+def kept_part_size(size: int, stated: int | None, transfer: TransferConfig, limits: Limits) -> int:
+    """The bytes of each part but the last, of a copy of an object whose parts have `stated` bytes: as
+    many where the vendor takes such parts and a transfer has the memory for one, else its own.
+
+    Raises:
+        TooLargeError: the vendor takes no object of this size.
+    """
+    own = fixed_part_size(size, transfer, limits)
+    most = min(limits.max_part_size, transfer.max_concurrency * transfer.part_size)
+    if stated is None or not limits.min_part_size <= stated <= most:
+        return own
+    return stated if -(-size // stated) <= limits.max_parts else own
 
 
 class Regions:

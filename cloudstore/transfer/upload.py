@@ -32,8 +32,13 @@ def upload(
     options: PutOptions,
     transfer: TransferConfig,
     progress: Progress | None,
+    cut: Regions | None = None,
 ) -> Flow[tuple[PutResult, int]]:
-    """Writes an object from any source. Returns what was made, and how many bytes it has."""
+    """Writes an object from any source. Returns what was made, and how many bytes it has.
+
+    Args:
+        cut: of a stream whose length is known: where its parts end.
+    """
     payload = source.payload
     if payload is not None and not goes_in_parts(driver, payload.size, transfer):
         if payload.size > driver.limits.max_put_size:
@@ -44,12 +49,13 @@ def upload(
         if progress is not None:
             progress(payload.size, payload.size)
         return result, payload.size
-    tally = Tally(None if payload is None else payload.size, progress)
+    known = cut if payload is None else payload
+    tally = Tally(None if known is None else known.size, progress)
     destination = Destination(driver, ctx, bucket, key, options, transfer, tally)
     if payload is not None:
         return (yield from _carry_regions(destination, payload)), payload.size
     assert source.stream is not None
-    return (yield from _carry_stream(StreamedUpload(destination), source.stream))
+    return (yield from _carry_stream(StreamedUpload(destination, cut), source.stream))
 
 
 def goes_in_parts(driver: Driver, size: int, transfer: TransferConfig) -> bool:
@@ -95,6 +101,7 @@ def _carry_stream(streamed: StreamedUpload, stream: OneShot) -> Flow[tuple[PutRe
     try:
         while piece := (yield from stream.read(streamed.next_size)):
             yield from streamed.write(piece)
+            del piece  # its part may be there before the next one is full
         result = yield from streamed.complete()
         return result, streamed.size
     except GeneratorExit:
@@ -110,12 +117,16 @@ class StreamedUpload:
     While parts are on their way, also between its flows, the next one fills. Whoever uses it calls
     `complete`, or `abort` after any failure.
 
+    Args:
+        cut: where its parts end, if its length is known; else they grow as they become many.
+
     Attributes:
         size: how many bytes were taken in.
     """
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: Destination, cut: Regions | None = None) -> None:
         self._destination = destination
+        self._cut = cut
         self._transfer, self._limits = destination.transfer, destination.driver.limits
         self._window = Window()
         self._buffer = bytearray()
@@ -124,6 +135,8 @@ class StreamedUpload:
 
     @property
     def _part_size(self) -> int:
+        if self._cut is not None:
+            return self._cut.part_size
         return part_size_at(self._number, self._transfer, self._limits)
 
     @property
@@ -148,6 +161,9 @@ class StreamedUpload:
                 self._buffer += view[:room]
             self.size += min(room, len(view))
             view = view[room:]
+        more_comes = self._cut is not None and self.size < self._cut.size
+        if more_comes and len(self._buffer) >= self._part_size:
+            yield from self._flush()  # before the next one takes memory, too
 
     def _flush(self) -> Flow[None]:
         """Sends the buffer by the side, once there is room for another one."""

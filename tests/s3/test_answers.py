@@ -30,6 +30,7 @@ from cloudstore import (
     UnexpectedResponseError,
     UploadRef,
 )
+from cloudstore.model import ObjectInfo
 from tests.s3.scripted import Asked, Say, ScriptedServer
 
 XMLNS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
@@ -643,3 +644,61 @@ def test_parts_carry_checksums_and_their_completion_too() -> None:
                 f"<ChecksumCRC32>{stated}</ChecksumCRC32></Part>"
             )
             assert line.encode() in done.body
+
+
+# --- the size of parts ---
+
+MIB = 1024 * 1024
+FIRST = "?partNumber=1"
+
+
+def part_size(answer: Say, size: int, etag: str = "e-4", version: str | None = None) -> Any:
+    """What the driver makes of one answer to the HEAD of a part, and what was asked."""
+    with ScriptedServer(lambda asked: answer) as server, store_on(server) as store:
+        ctx = store._context("tests", "b", "k", None)
+        info = ObjectInfo("k", size, etag, version=version)
+        return store._run(ctx, store._driver.part_size(ctx, "b", "k", info)), server.asked
+
+
+def of_a_part(length: int, count: str | None = None, status: int = 206) -> Say:
+    counted = {} if count is None else {"x-amz-mp-parts-count": count}
+    return Say(status, headers={"content-length": str(length), **counted})
+
+
+@pytest.mark.parametrize(
+    ("answer", "size", "expected"),
+    [
+        (of_a_part(70, "4"), 270, 70),
+        (of_a_part(70), 280, 70),
+        (of_a_part(70, "5"), 270, None),  # of another object
+        (of_a_part(70, "four"), 270, None),
+        (of_a_part(60, "4"), 270, None),  # the others are of another size
+        (of_a_part(270, "4"), 270, None),
+        (of_a_part(0, "4"), 270, None),
+        (of_a_part(99 * MIB, status=200), 99 * MIB, None),  # 25 to 32 MiB would do
+        (of_a_part(20 * MIB, status=200), 20 * MIB, None),  # 5 and 6 MiB would do
+        (of_a_part(18 * MIB, status=200), 18 * MIB, 5 * MIB),
+        (of_a_part(10 * MIB, status=200), 10 * MIB, None),  # no part is so small
+        (Say(400), 18 * MIB, 5 * MIB),
+        (Say(416), 18 * MIB, 5 * MIB),
+        (Say(501), 18 * MIB, 5 * MIB),
+        (Say(403), 99 * MIB, None),
+    ],
+)
+def test_size_of_parts_is_what_the_service_states_or_what_alone_is_likely(
+    answer: Say, size: int, expected: int | None
+) -> None:
+    found, asked = part_size(answer, size)
+    assert found == expected
+    [head] = asked
+    assert (head.method, head.target, head.headers["if-match"]) == ("HEAD", "/b/k" + FIRST, '"e-4"')
+
+
+def test_size_of_parts_is_asked_of_the_version_that_is_read() -> None:
+    _, [head] = part_size(of_a_part(70, "4"), 270, version="v1")
+    assert head.query == "partNumber=1&versionId=v1"
+
+
+@pytest.mark.parametrize("etag", ["e", "e-1", "e-0", "e-N", "e-", "e-123456"])
+def test_object_in_one_piece_is_not_asked_for_its_parts(etag: str) -> None:
+    assert part_size(of_a_part(70), 270, etag) == (None, [])

@@ -184,6 +184,27 @@ def test_sources_of_a_copy_are_segments_of_ours() -> None:
     assert segments.sources([]) is None
 
 
+def test_size_of_the_segments_of_a_manifest() -> None:
+    def rows(*sizes: Any) -> list[Any]:
+        return [{"name": "/b/s", "bytes": size} for size in sizes]
+
+    assert segments.part_size(rows(7, 7, 3), 17) == 7
+    assert segments.part_size(rows(7, 7), 14) == 7
+    nothing: list[tuple[list[Any], int]] = [
+        (rows(7, 7, 3), 18),  # of another object
+        (rows(7, 8, 3), 18),
+        (rows(7, 7, 8), 22),
+        (rows(7), 7),
+        ([], 0),
+        (rows(7, "7"), 14),
+        ([*rows(7, 7), 7], 14),
+        ([*rows(7), {**rows(7)[0], "range": "0-6"}], 14),
+        ([*rows(7, 7), {"data": "AAAA"}], 17),
+    ]
+    for named, size in nothing:
+        assert segments.part_size(named, size) is None
+
+
 def test_newest_part_of_a_number_counts() -> None:
     name = segments.segment_name("k", "0" * 16, 1, 7)
     old = segments.Segment(1, name, "1" * 32, 5, "2026-01-01T00:00:00.000001")

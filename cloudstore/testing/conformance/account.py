@@ -49,6 +49,7 @@ OPERATIONS = (
     "abort_multipart",
     "list_parts",
     "list_uploads",
+    "part_size",
     "delete_objects",
     "update_metadata",
     "copy_part",

@@ -17,6 +17,7 @@ from ...errors import (
     PreconditionFailedError,
     UnsupportedError,
 )
+from ...model import GetOptions
 from ...providers.memory import MemoryConfig
 from ...store import Store
 from .account import Account, Narrowed, RecordingDriver
@@ -34,6 +35,13 @@ def stored(store: Store, bucket: str) -> dict[str, bytes]:
     """All objects."""
     keys = [o.key for o in store.get_all_objects(bucket)]
     return {r.key: r.value.read() for r in store.get_objects(bucket, keys) if r.value}
+
+
+def stated_part_size(account: Account, bucket: str) -> int | None:
+    """What the driver says of the parts of an object."""
+    options = GetOptions()
+    info = account.perform(lambda ctx: account.driver.head_object(ctx, bucket, "k", options))
+    return account.perform(lambda ctx: account.driver.part_size(ctx, bucket, "k", info))
 
 
 def there_and_back(ours: Bucket, theirs: Bucket, data: bytes) -> None:
@@ -65,6 +73,30 @@ class MirrorTests(ConformanceTests):
     ) -> None:
         data = payload(5 * part_size + 3)
         there_and_back(store.bucket(bucket), other.bucket(OTHER), data)
+
+    def test_parts_end_where_those_of_the_source_do(
+        self,
+        account: Account,
+        store: Store,
+        recorded: Store,
+        bucket: str,
+        other_bucket: str,
+        part_size: int,
+    ) -> None:
+        """Where the vendor can tell; of another size than a copy would have by itself."""
+        size = part_size * 3 // 2
+        data = payload(3 * size + 5)
+        if store.capabilities.multipart:
+            upload = store.create_multipart_upload(bucket, "k")
+            for number, start in enumerate(range(0, len(data), size), 1):
+                upload.upload_part(number, data[start : start + size])
+            upload.complete()
+        else:
+            store.create_object(bucket, "k", data)
+        store.bucket(bucket).copy_to("k", recorded.bucket(other_bucket))
+        assert recorded.get_object(other_bucket, "k").read() == data
+        stated = [stated_part_size(account, name) for name in (bucket, other_bucket)]
+        assert stated in ([size, size], [None, None])
 
     @needs("metadata")
     def test_what_is_beside_an_object(self, store: Store, other: Store, bucket: str) -> None:
