@@ -99,11 +99,14 @@ async def copy_between(
             made = target._operations.create_object(ctx, to_bucket, to_key, data, write, progress, cut)
             return (await target._run(ctx, made))[0]
 
-        if not _goes_as_stream(target, found.size):
+        in_parts = _goes_as_stream(target, found.size)
+        if not in_parts and not _may_go_in_parts(target, found.size, write):
             return await create(await found.read())
         stated = await _stated_part_size(source, bucket, opened.info, timeout)
         ctx = target._context("create_object", to_bucket, to_key, timeout)
         cut = await target._run(ctx, target._operations.cut_of_copy(ctx, found.size, stated))
+        if not in_parts and not found.size > cut.part_size == stated:
+            return await create(await found.read())
         async with aclosing(_pieces(found, cut.part_size, source)) as pieces:
             return await create(pieces, cut)
 
@@ -119,6 +122,16 @@ def _goes_as_stream(target: AsyncStore, size: int) -> bool:
     """Whether it is not held whole; also where the target would take it whole, but the memory not."""
     in_parts = target._operations.goes_in_parts(size)
     return in_parts or (size > MEMORY and target.capabilities.multipart)
+
+
+def _may_go_in_parts(target: AsyncStore, size: int, write: Mapping[str, Any]) -> bool:
+    """Whether what would go in one request may as well keep the parts of its source."""
+    can = target.capabilities
+    if size <= target._driver.limits.min_part_size or not can.multipart:
+        return False
+    if write.get("if_absent") and not can.complete_if_absent:
+        return False
+    return write.get("if_match") is None or can.complete_if_match
 
 
 def _pieces(found: AsyncObject, part_size: int, source: AsyncStore) -> AsyncGenerator[bytes, None]:
