@@ -96,7 +96,7 @@ class BulkVerbs:
 
         Args:
             keys: any iterable; it is asked for more only as results are taken.
-            max_concurrency: how many are under way at a time; twice as many may lie in memory.
+            max_concurrency: how many are under way at a time; four times as many may lie in memory.
             timeout: for each.
             options: see `ReadOptions`.
 
