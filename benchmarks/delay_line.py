@@ -44,7 +44,7 @@ async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, dela
             writer.close()
 
 
-async def serve(to: int, delay: float) -> None:
+async def serve(port: int, to: int, delay: float) -> None:
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(2 * delay)  # the handshake of TCP
         there, back = await asyncio.open_connection("127.0.0.1", to, limit=PIECE)
@@ -52,7 +52,7 @@ async def serve(to: int, delay: float) -> None:
         with suppress(OSError):
             await asyncio.gather(*ways)
 
-    server = await asyncio.start_server(connect, "127.0.0.1", 0, limit=PIECE)
+    server = await asyncio.start_server(connect, "127.0.0.1", port, limit=PIECE)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
@@ -60,10 +60,11 @@ async def serve(to: int, delay: float) -> None:
 def main() -> None:
     """See above."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.delay_line", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="where it listens; 0 is a free one")
     parser.add_argument("--to", type=int, required=True, help="the server's port")
     parser.add_argument("--milliseconds", type=float, required=True, help="one way")
     chosen = parser.parse_args()
-    asyncio.run(serve(chosen.to, chosen.milliseconds / 1000))
+    asyncio.run(serve(chosen.port, chosen.to, chosen.milliseconds / 1000))
 
 
 if __name__ == "__main__":

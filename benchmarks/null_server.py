@@ -195,7 +195,9 @@ class Connection:
 class Server:
     """Takes turns on all connections."""
 
-    def __init__(self, kind: type[Answers], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, kind: type[Answers], tls: ssl.SSLContext | None = None, public: str | None = None
+    ) -> None:
         self.requests = self.received = self.sent = 0
         self.block = memoryview(content(BLOCK_SIZE) * (SEND_SIZE // BLOCK_SIZE + 1))
         self.sink = memoryview(bytearray(RECEIVE_SIZE))
@@ -203,7 +205,7 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
-        self.answers = kind(f"{'https' if tls else 'http'}://127.0.0.1:{self.port}")
+        self.answers = kind(public or f"{'https' if tls else 'http'}://127.0.0.1:{self.port}")
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def serve(self, stop: int) -> None:
@@ -260,12 +262,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Serves requests as cheaply as it can.")
     parser.add_argument("--vendor", choices=list(ANSWERS), default="s3")
     parser.add_argument("--certificate", help="a file with a certificate and its key: TLS")
+    parser.add_argument("--public", help="its URL where answers name it, if not its own")
     chosen = parser.parse_args()
     tls = None
     if chosen.certificate:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(chosen.certificate)
-    server = Server(ANSWERS[chosen.vendor], tls)
+    server = Server(ANSWERS[chosen.vendor], tls, chosen.public)
     print(server.port, flush=True)
     server.serve(sys.stdin.fileno())
 

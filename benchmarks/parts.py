@@ -179,11 +179,9 @@ def large(run: Run) -> None:
 
 
 def far(run: Run) -> None:
-    assert isinstance(run.server, NullServer)
-    with DelayLine(run.server, ROUND_TRIP / 2) as line:
-        _large(
-            replace(run, server=line), "far", f"256 MiB over a line of {ROUND_TRIP} ms there and back"
-        )
+    words = f"256 MiB over a line of {ROUND_TRIP} ms there and back"
+    with DelayLine(run.vendor, ROUND_TRIP / 2) as line:
+        _large(replace(run, server=line), "far", words)
 
 
 def _large(run: Run, part: str, what_moves: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -101,9 +102,14 @@ class NullServer(_Process):
     """A vendor's server, and what it has had to do."""
 
     def __init__(
-        self, vendor: str, certificate: Path | None = None, ca_file: Path | None = None
+        self,
+        vendor: str,
+        certificate: Path | None = None,
+        ca_file: Path | None = None,
+        public: str | None = None,
     ) -> None:
         more = ["--certificate", str(certificate)] if certificate else []
+        more += ["--public", public] if public else []
         super().__init__(
             "benchmarks.null_server", "--vendor", vendor, *more, environment=dict(os.environ)
         )
@@ -129,18 +135,26 @@ class NullServer(_Process):
 
 
 class DelayLine(_Process):
-    """A server, farther away."""
+    """A server, farther away. Its answers name the line where they name the server."""
 
-    def __init__(self, server: NullServer, milliseconds: float) -> None:
-        arguments = ("--to", str(server.port), "--milliseconds", str(milliseconds))
-        super().__init__("benchmarks.delay_line", *arguments, environment=dict(os.environ))
-        self._server = server
-        self.vendor = server.vendor
-        self.ca_file = server.ca_file
-        self.host = f"127.0.0.1:{int(self._read())}"
+    def __init__(self, vendor: str, milliseconds: float) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        self.host = f"127.0.0.1:{port}"
+        self._server = NullServer(vendor, public=f"http://{self.host}")
+        arguments = ("--to", str(self._server.port), "--port", str(port))
+        delay = ("--milliseconds", str(milliseconds))
+        super().__init__("benchmarks.delay_line", *arguments, *delay, environment=dict(os.environ))
+        self.vendor = vendor
+        self.ca_file = None
+        self._read()  # it listens
+
+    def __exit__(self, *exc: Any) -> None:
+        super().__exit__(*exc)
+        self._server.__exit__(*exc)
 
     def counts(self) -> Counts:
-        """Of the server."""
+        """Of the server, until now."""
         return self._server.counts()
 
 
