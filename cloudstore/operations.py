@@ -611,11 +611,12 @@ class Operations:
             UnavailableError: it was replaced again and again.
         """
         wanted, pins = options.source_if_match, self.driver.capabilities.copy_source_if_match
+        names_target = options.if_absent or options.if_match is not None
         refused: PreconditionFailedError | None = None
         for _ in range(SOURCE_ATTEMPTS):
             info = yield from self.driver.head_object(ctx, bucket, key, GetOptions(if_match=wanted))
-            if refused is not None and info.etag == options.source_if_match:
-                raise refused  # for what it found at the target
+            if refused is not None and names_target and info.etag == options.source_if_match:
+                raise refused  # for what it found at the target, not at the source
             if pins:
                 options.source_if_match = info.etag
             merged = _merged(info, changed, changes)

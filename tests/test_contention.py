@@ -88,6 +88,19 @@ def test_source_that_is_replaced_every_time(vendor: Contended, store: Store) -> 
     assert not store.object_exists("bucket", "to")
 
 
+def test_source_that_was_another_for_a_moment(vendor: Contended, store: Store) -> None:
+    """Where ETags are hashes, one that is replaced and put back has its old ETag again."""
+
+    def other_writer(copies: int) -> None:
+        if copies == 1:
+            raise PreconditionFailedError("the source has another ETag", outcome="not_applied")
+
+    vendor.other_writer = other_writer
+    store.copy_object("bucket", "k", "bucket", "to", content_type="text/css")
+    assert vendor.copies == 2
+    assert store.get_object("bucket", "to").read() == b"old"
+
+
 def test_source_that_the_caller_has_named(vendor: Contended, store: Store) -> None:
     etag = store.head_object("bucket", "k").etag
     vendor.other_writer = lambda copies: overwrite(store, "k")
