@@ -49,7 +49,7 @@ async def serve(port: int, to: int, delay: float) -> None:
         await asyncio.sleep(2 * delay)  # the handshake of TCP
         there, back = await asyncio.open_connection("127.0.0.1", to, limit=PIECE)
         ways = (carry(reader, back, delay), carry(there, writer, delay))
-        with suppress(OSError):
+        with suppress(OSError, asyncio.CancelledError):  # as the line ends
             await asyncio.gather(*ways)
 
     server = await asyncio.start_server(connect, "127.0.0.1", port, limit=PIECE)

@@ -29,7 +29,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 AHEAD = 4
 """Times the items that are under way: so many are handed over at most whose results were not taken.
-With half of it the loop waits for the other thread now and then: an eighth fewer objects a second."""
+With half of it the loop waits for the other thread now and then: a tenth fewer objects a second."""
 
 
 class _SharingStore(AsyncStore):

@@ -30,6 +30,7 @@ from cloudstore import (
     TransferConfig,
 )
 from cloudstore.testing.qiniu import QiniuSimulator
+from tests.mirrors.buckets import bucket_of
 from tests.qiniu.harness import config_of as qiniu_config_of
 from tests.servers.ministack_server import Ministack
 from tests.servers.swift_server import Swift
@@ -57,16 +58,6 @@ def configs(
         "qiniu": qiniu_config_of(qiniu, transfer=TRANSFER),
         "file": LocalConfig(root=tmp_path / "store", transfer=TRANSFER),
     }
-
-
-@contextmanager
-def bucket_of(config: Config, name: str) -> Iterator[Store]:
-    with Store(config) as store:
-        store.create_bucket(name)
-        try:
-            yield store
-        finally:
-            store.delete_bucket(name, force=True)
 
 
 def contents(store: Store, bucket: str) -> dict[str, bytes]:

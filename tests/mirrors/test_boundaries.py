@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cloudstore import Config, S3Config, Store, SwiftConfig, TransferConfig
+from cloudstore import S3Config, Store, SwiftConfig, TransferConfig
 from cloudstore.driver import Request
 from cloudstore.model import GetOptions
 from cloudstore.providers.s3 import S3Driver
 from cloudstore.providers.swift import SwiftDriver
+from tests.mirrors.buckets import bucket_of
 from tests.servers.ministack_server import Ministack
 from tests.servers.swift_server import Swift
 from tests.swift.harness import config_of as swift_config_of
@@ -31,16 +31,6 @@ def etag_of(data: bytes, part: int) -> str:
     """Of an object in parts: the MD5 of the parts' MD5s, and how many there are."""
     digests = [hashlib.md5(data[n : n + part]).digest() for n in range(0, len(data), part)]
     return f"{hashlib.md5(b''.join(digests)).hexdigest()}-{len(digests)}"
-
-
-@contextmanager
-def bucket_of(config: Config, name: str) -> Iterator[Store]:
-    with Store(config) as store:
-        store.create_bucket(name)
-        try:
-            yield store
-        finally:
-            store.delete_bucket(name, force=True)
 
 
 @pytest.fixture(scope="module")
@@ -197,24 +187,23 @@ def test_what_other_tools_made_in_parts(swift_store: Store, other_s3: Store) -> 
 # --- what it costs ---
 
 
-class SentByS3(S3Driver):
+class Sending:
     """Writes down what it sends."""
 
     sent: list[str]
 
     def authorize(self, request: Request, credentials: Any, now: float) -> Mapping[str, str]:
         self.sent.append(request.method)
-        return super().authorize(request, credentials, now)
+        signed: Mapping[str, str] = super().authorize(request, credentials, now)  # type: ignore[misc]
+        return signed
 
 
-class SentBySwift(SwiftDriver):
-    """Writes down what it sends."""
+class SentByS3(Sending, S3Driver):
+    """An S3 driver."""
 
-    sent: list[str]
 
-    def authorize(self, request: Request, credentials: Any, now: float) -> Mapping[str, str]:
-        self.sent.append(request.method)
-        return super().authorize(request, credentials, now)
+class SentBySwift(Sending, SwiftDriver):
+    """A Swift driver."""
 
 
 def recording(config: S3Config | SwiftConfig) -> SentByS3 | SentBySwift:
